@@ -1,0 +1,1 @@
+"""skuq and its peers side by side: ``python -m benchmarks.temperature`` and others."""

@@ -1,0 +1,184 @@
+"""The temperature that minimises the log loss, by safeguarded Newton steps.
+
+Notation: z logits, y true class, w weight, b = 1/T, q = softmax(b z).
+
+    loss(b)   = sum w (log sum exp(b z) - b z_y) / sum w
+    loss'(b)  = sum w (E_q[z] - z_y)             / sum w     zero at the answer
+    loss''(b) = sum w Var_q[z]                   / sum w     >= 0: loss is convex in b
+
+One pass over the scores yields all three.  The zero of loss' is sought in u = log b,
+where ``d loss'/du = b loss'' >= 0`` too: Newton's step ``-loss' / (b loss'')`` always
+points the right way, and a bracket keeps it from leaving.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum
+from math import exp, log, sqrt
+from typing import NamedTuple
+
+import numpy as np
+
+from skuq._core._arrays import Array, accumulator_dtype, array_namespace, pick, to_numpy
+from skuq._core._blocks import ScoreTable
+from skuq._core._links import as_logits
+
+# The search ends at T = LOWEST * min(1, s) and T = HIGHEST * max(1, s), where s is the
+# root mean square of the logits about the mean of their row.
+LOWEST, HIGHEST = 1e-4, 1e4
+LARGEST_STEP = 3.0  # in log T: a factor of 20
+TRUST = 1.0  # how far, in log T, the full fit may end from that of a subsample
+
+
+class Outcome(Enum):
+    """How a search ended."""
+
+    FOUND = "found"
+    SEPARABLE = "separable"  # T stopped at its lower bound
+    WORSE_THAN_CHANCE = "worse than chance"  # T stopped at its upper bound
+    CONSTANT = "constant"  # no T changes anything
+    OUT_OF_ITERATIONS = "out of iterations"
+
+
+class Moments(NamedTuple):
+    """The loss at one b and its first two derivatives with respect to b."""
+
+    loss: float
+    slope: float
+    curvature: float
+
+
+class Limits(NamedTuple):
+    """The range of u = log b that is searched."""
+
+    bottom: float
+    top: float
+
+    def clip(self, u: float) -> float:
+        """The point of the range nearest to u."""
+        return min(max(u, self.bottom), self.top)
+
+
+@dataclass(frozen=True)
+class TemperatureFit:
+    """The answer: temperature, passes over the full data, and how the search ended."""
+
+    temperature: float
+    n_iter: int
+    outcome: Outcome
+
+
+def fit_temperature(
+    table: ScoreTable, kind: str, *, max_iter: int, tol: float, presample: int | None
+) -> TemperatureFit:
+    """Minimise the log loss of softmax(z / T) over T.
+
+    With many rows, a rough fit on about `presample` of them gives a start from which
+    two or three passes over all rows are enough.
+    """
+    at = _loss_of(table, kind)
+    if presample is not None and table.n_samples >= 4 * presample:
+        stride = table.n_samples // presample
+        rough = _cold_search(_loss_of(table.every(stride), kind), max_iter, tol)
+        if rough.outcome is Outcome.FOUND:
+            u = -log(rough.temperature)
+            near = Limits(u - TRUST, u + TRUST)
+            fit = _search(at, u, near, max_iter, tol)
+            if fit.outcome is Outcome.FOUND:
+                return fit
+    return _cold_search(at, max_iter, tol)
+
+
+def _loss_of(table: ScoreTable, kind: str) -> Callable[[float], Moments]:
+    return lambda b: moments(table, kind, b)
+
+
+def _cold_search(
+    at: Callable[[float], Moments], max_iter: int, tol: float
+) -> TemperatureFit:
+    """Start from b = 0, whose moments tell the scale, constant and useless scores."""
+    origin = at(0.0)
+    scale = sqrt(max(origin.curvature, 0.0))
+    if scale == 0:
+        return TemperatureFit(1.0, 1, Outcome.CONSTANT)
+    limits = Limits(-log(HIGHEST * max(1, scale)), -log(LOWEST * min(1, scale)))
+    if origin.slope >= 0:
+        return TemperatureFit(exp(-limits.bottom), 1, Outcome.WORSE_THAN_CHANCE)
+    u = log(-origin.slope / origin.curvature)  # Newton's step from b = 0
+    fit = _search(at, u, limits, max_iter - 1, tol)
+    return replace(fit, n_iter=fit.n_iter + 1)
+
+
+def _search(
+    at: Callable[[float], Moments], u: float, limits: Limits, max_iter: int, tol: float
+) -> TemperatureFit:
+    """Find u = log b within `limits` where the slope changes its sign."""
+    lower = upper = None  # points seen with slope <= 0 and > 0
+    u = limits.clip(u)
+    for n_iter in range(1, max_iter + 1):
+        here = at(exp(u))
+        below = here.slope < 0 or (here.slope == 0 and here.curvature <= 0)
+        if below and u == limits.top:
+            return TemperatureFit(exp(-u), n_iter, Outcome.SEPARABLE)
+        if here.slope > 0 and u == limits.bottom:
+            return TemperatureFit(exp(-u), n_iter, Outcome.WORSE_THAN_CHANCE)
+        step = _newton_step(here, u)
+        if abs(step) <= tol:
+            return TemperatureFit(exp(-(u + step)), n_iter, Outcome.FOUND)
+        lower, upper = (u, upper) if below else (lower, u)
+        u = _next(u + step, lower, upper, limits)
+    return TemperatureFit(exp(-u), max_iter, Outcome.OUT_OF_ITERATIONS)
+
+
+def _newton_step(here: Moments, u: float) -> float:
+    """The step in u, bounded; a full stride where every row is saturated."""
+    if here.curvature <= 0:
+        return -LARGEST_STEP if here.slope > 0 else LARGEST_STEP
+    step = -here.slope / (exp(u) * here.curvature)
+    return min(max(step, -LARGEST_STEP), LARGEST_STEP)
+
+
+def _next(
+    proposal: float, lower: float | None, upper: float | None, limits: Limits
+) -> float:
+    """The proposal, or the middle of the bracket that it would leave."""
+    outside = (lower is not None and proposal <= lower) or (
+        upper is not None and proposal >= upper
+    )
+    if not outside:
+        return limits.clip(proposal)
+    low = limits.bottom if lower is None else lower
+    high = limits.top if upper is None else upper
+    return (low + high) / 2
+
+
+def moments(table: ScoreTable, kind: str, b: float) -> Moments:
+    """Loss, slope and curvature at ``b`` in one pass."""
+    total = np.zeros(4)
+    for window in table.windows():
+        scores, codes, weight = table.block(window)
+        total += to_numpy(_block_sums(as_logits(scores, kind), codes, weight, b))
+    return Moments(*(float(x) for x in total[:3] / total[3]))
+
+
+def _block_sums(z: Array, y: Array, w: Array | None, b: float) -> Array:
+    """Sums over a block of w loss, w slope, w curvature and w."""
+    xp = array_namespace(z)
+    wide = accumulator_dtype(z)
+    top = xp.max(z, axis=0)
+    z = z - top  # at most 0: exp cannot overflow
+    z_y = pick(z, y)
+    q = xp.exp(z * b)
+    total = xp.sum(q, axis=0)
+    q *= z
+    first = xp.sum(q, axis=0) / total
+    q *= z
+    second = xp.sum(q, axis=0) / total
+    terms = (xp.log(total) - b * z_y, first - z_y, second - first * first)
+    if w is None:
+        sums = [xp.sum(term, dtype=wide) for term in terms]
+        sums.append(xp.asarray(float(y.shape[0]), dtype=wide, device=sums[0].device))
+    else:
+        sums = [xp.sum(xp.astype(term, wide) * w) for term in terms]
+        sums.append(xp.sum(w))
+    return xp.stack(sums)

@@ -1,0 +1,182 @@
+"""Temperature scaling: one number that makes a network's confidence honest."""
+
+import warnings
+
+from skuq._core._temperature import Outcome, fit_temperature
+from skuq.base import BaseCalibrator
+from skuq.exceptions import (
+    ConstantScoresWarning,
+    ConvergenceWarning,
+    InputError,
+    SeparableDataWarning,
+    WorseThanChanceWarning,
+)
+
+PRESAMPLE = 4096
+
+_WARNINGS = {
+    Outcome.SEPARABLE: (
+        SeparableDataWarning,
+        "every calibration label has the highest score, so the log loss falls for any "
+        "lower temperature: stopped at the bound T={temperature:.3g}. Use more, or "
+        "unseen, calibration data.",
+    ),
+    Outcome.WORSE_THAN_CHANCE: (
+        WorseThanChanceWarning,
+        "the true class has no higher score than the others on average, so uniform "
+        "probabilities are best: stopped at the bound T={temperature:.3g}. Check the "
+        "order of the columns and the labels.",
+    ),
+    Outcome.CONSTANT: (
+        ConstantScoresWarning,
+        "all classes of every sample have the same score, so no temperature changes "
+        "anything: T={temperature:g} is kept.",
+    ),
+    Outcome.OUT_OF_ITERATIONS: (
+        ConvergenceWarning,
+        "no convergence within max_iter={max_iter} passes, T={temperature:.6g}: raise "
+        "max_iter.",
+    ),
+}
+
+
+class TemperatureScaler(BaseCalibrator):
+    """Calibrated probabilities ``softmax(z / T)`` with one fitted temperature T.
+
+    T > 1 softens an over-confident classifier, T < 1 sharpens an under-confident one.
+    The predicted class never changes.  With one parameter it needs little data: a few
+    hundred held-out samples, and it is the first calibrator to try.
+
+    Parameters
+    ----------
+    input : {"auto", "logit", "proba"}, default="auto"
+        What the scores are, resolved once in `fit` and stored as `input_`: with
+        "auto", probabilities if all values lie in [0, 1] and all rows sum to one
+        (within 1e-2), logits if some value lies outside [0, 1].  Probabilities become
+        the logits ``log(p)``, with p clipped at the smallest normal number.
+    classes : array-like of shape (n_classes,), default=None
+        The label of each score column.  None learns them from `y`.
+    ignore_index : int or str, default=None
+        Label of positions that do not count, such as the void pixels of a map.
+    max_iter : int, default=50
+        Largest number of passes over the scores; 2 to 7 are usual.
+    tol : float, default=1e-6
+        The search ends after a Newton step in log(T) smaller than this.  Steps
+        converge quadratically, so the error left is about its square.
+    presample : int, "auto" or None, default="auto"
+        Evenly spaced samples of a first rough fit that starts the full one near its
+        end.  It saves passes and does not change the result.  "auto" takes 4096 if
+        there are at least four times as many samples; None takes none.
+
+    Attributes
+    ----------
+    temperature_ : float
+        T, in the unit of the logits.
+    n_iter_ : int
+        Passes over all scores in the search.
+    converged_ : bool
+        Whether T minimises the log loss; False if T was stopped at a bound.
+    input_ : {"logit", "proba"}
+        What the scores are taken for.
+    classes_ : ndarray of shape (n_classes,)
+        The label of each column of `predict_proba`.
+    n_features_in_ : int
+        Number of score columns seen in `fit`; 1 for a binary positive-class score.
+
+    Warns
+    -----
+    skuq.exceptions.SeparableDataWarning
+        If every label has the highest score: T stops at its lower bound.
+    skuq.exceptions.WorseThanChanceWarning
+        If uniform probabilities are best: T stops at its upper bound.
+    skuq.exceptions.ConstantScoresWarning
+        If the scores of each sample are all equal: T is 1.
+    skuq.exceptions.ConvergenceWarning
+        If `max_iter` passes were not enough.
+
+    See Also
+    --------
+    CalibratedModel : Calibrates a fitted model with this, in one line.
+
+    Notes
+    -----
+    T minimises the weighted log loss ``-sum(w * log softmax(z / T)[y]) / sum(w)`` [1]_,
+    which is convex in 1/T.  At the minimum ``mean(z_y) = mean(sum_k z_k p_k)``: the
+    fitted probabilities reproduce the mean score of the true class.
+
+    The search is a safeguarded Newton iteration on log(1/T).  Each pass yields loss,
+    slope and curvature in cache-sized pieces with float64 sums: time is proportional to
+    the number of scores, extra memory is a few megabytes.
+
+    With s the root mean square of the logits about their row's mean, T is sought
+    between ``1e-4 * min(1, s)`` and ``1e4 * max(1, s)``.
+
+    For binary problems a single column z stands for the logits ``[0, z]``, so that
+    ``p = 1 / (1 + exp(-z / T))``.
+
+    References
+    ----------
+    .. [1] C. Guo, G. Pleiss, Y. Sun and K. Q. Weinberger (2017). "On calibration of
+       modern neural networks". ICML. `arXiv:1706.04599
+       <https://arxiv.org/abs/1706.04599>`_
+
+    Examples
+    --------
+    >>> from skuq.calibration import TemperatureScaler
+    >>> from skuq.datasets import make_logits
+    >>> logits, y = make_logits(20_000, n_classes=5, temperature=2.0, random_state=0)
+    >>> scaler = TemperatureScaler().fit(logits, y)
+    >>> round(scaler.temperature_, 1)
+    2.0
+    >>> scaler.predict_proba(logits).shape
+    (20000, 5)
+    """
+
+    def __init__(
+        self,
+        *,
+        input="auto",
+        classes=None,
+        ignore_index=None,
+        max_iter=50,
+        tol=1e-6,
+        presample="auto",
+    ):
+        super().__init__(input=input, classes=classes, ignore_index=ignore_index)
+        self.max_iter = max_iter
+        self.tol = tol
+        self.presample = presample
+
+    def _fit(self, table, kind):
+        fit = fit_temperature(
+            table,
+            kind,
+            max_iter=self.max_iter,
+            tol=self.tol,
+            presample=self._presample_size(),
+        )
+        self.temperature_ = fit.temperature
+        self.n_iter_ = fit.n_iter
+        self.converged_ = fit.outcome is Outcome.FOUND
+        if not self.converged_:
+            category, text = _WARNINGS[fit.outcome]
+            message = text.format(temperature=fit.temperature, max_iter=self.max_iter)
+            warnings.warn(f"TemperatureScaler: {message}", category, stacklevel=3)
+
+    def _presample_size(self):
+        if self.presample == "auto":
+            return PRESAMPLE
+        if self.presample is None:
+            return None
+        if isinstance(self.presample, int) and self.presample > 0:
+            return self.presample
+        raise InputError(
+            f"presample must be a positive int, 'auto' or None, got {self.presample!r}."
+        )
+
+    def _calibrated_logits(self, logits):
+        return logits / self.temperature_
+
+    def _ranking(self, logits):
+        """The logits themselves: dividing them could round two into a tie."""
+        return logits

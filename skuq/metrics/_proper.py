@@ -1,0 +1,258 @@
+"""Proper scores: what honest probabilities minimise, on tables and maps."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from skuq._core._accumulator import MeanSum
+from skuq._core._arrays import Array, accumulator_dtype, array_namespace, pick
+from skuq._core._binning import proba_block
+from skuq._core._blocks import Block, ScoreTable
+from skuq._core._checks import check_option
+from skuq.exceptions import InputError
+from skuq.metrics._inputs import score_table
+from skuq.metrics._streaming import streams_with
+
+
+def mean_over(table: ScoreTable, loss: Callable[[Block], Array]) -> MeanSum:
+    """The weighted sum of a loss of each column of the blocks of a table."""
+    total, weight = 0.0, 0.0
+    for window in table.windows():
+        block = proba_block(table, window)
+        if not block.scores.shape[1]:
+            continue
+        xp = array_namespace(block.scores)
+        values = xp.astype(loss(block), accumulator_dtype(block.scores))
+        if block.weight is None:
+            total += float(xp.sum(values))
+            weight += float(values.shape[0])
+        else:
+            total += float(xp.sum(values * block.weight))
+            weight += float(xp.sum(block.weight))
+    return MeanSum(total, weight)
+
+
+def mean_of_state(state: MeanSum) -> float:
+    """The mean that a statistic holds."""
+    return state.mean
+
+
+def log_loss_sum(
+    y_true: Any,
+    y_proba: Any,
+    *,
+    sample_weight: Any = None,
+    labels: Any = None,
+    eps: float | str = "auto",
+    ignore_index: Any = None,
+) -> MeanSum:
+    """The mergeable statistic behind `log_loss`."""
+    table = score_table(
+        y_true,
+        y_proba,
+        sample_weight=sample_weight,
+        labels=labels,
+        ignore_index=ignore_index,
+    )
+    xp = array_namespace(table.scores)
+    if isinstance(eps, str):
+        check_option("eps", eps, ("auto",))
+        floor = float(xp.finfo(table.scores.dtype).eps)
+    elif 0 <= eps < 0.5:
+        floor = float(eps)
+    else:
+        raise InputError(f"eps must be 'auto' or in [0, 0.5), got {eps!r}.")
+
+    def loss(block: Block) -> Array:
+        p = xp.astype(pick(block.scores, block.codes), accumulator_dtype(block.scores))
+        p = xp.clip(p, floor, 1 - floor)
+        if floor > 0:
+            return -xp.log(p)
+        possible = p > 0
+        return xp.where(possible, -xp.log(xp.where(possible, p, 1.0)), np.inf)
+
+    return mean_over(table, loss)
+
+
+@streams_with(log_loss_sum, mean_of_state)
+def log_loss(
+    y_true: Any,
+    y_proba: Any,
+    *,
+    sample_weight: Any = None,
+    labels: Any = None,
+    eps: float | str = "auto",
+    ignore_index: Any = None,
+) -> float:
+    """Mean negative log-likelihood of the true classes, in nats; lower is better.
+
+    The proper score that temperature scaling minimises.  It punishes confident errors
+    without bound.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples, *spatial)
+        True labels.
+    y_proba : array-like of shape (n_samples, n_classes, *spatial) or of `y_true`
+        Probabilities in [0, 1]; of the shape of `y_true`, those of the second of two
+        classes.  numpy array or torch tensor.
+    sample_weight : array-like of shape (n_samples,) or of `y_true`, default=None
+        Weights, at least 0.
+    labels : array-like of shape (n_classes,), default=None
+        The label of each column; None takes the sorted labels of `y_true`, or column
+        numbers if `y_true` misses a class.
+    eps : float in [0, 0.5) or "auto", default="auto"
+        Probabilities are clipped to ``[eps, 1 - eps]``.  "auto" is the machine epsilon
+        of their dtype, as in scikit-learn; 0 clips nothing.
+    ignore_index : int or str, default=None
+        Label of positions that do not count.
+
+    Returns
+    -------
+    loss : float
+        At least 0.  With ``eps=0``, infinite if a true class has probability 0.
+
+    Raises
+    ------
+    skuq.exceptions.InputError
+        For rows that are not probabilities summing to one, labels without a column,
+        NaN, or no samples.
+
+    See Also
+    --------
+    brier_score_loss : A bounded proper score.
+
+    Notes
+    -----
+    ``sum(w * -log p_y) / sum(w)`` [1]_.  Streams exactly.
+
+    References
+    ----------
+    .. [1] I. J. Good (1952). "Rational decisions". Journal of the Royal Statistical
+       Society B 14(1). `doi:10.1111/j.2517-6161.1952.tb00104.x
+       <https://doi.org/10.1111/j.2517-6161.1952.tb00104.x>`_
+
+    Examples
+    --------
+    >>> from skuq.metrics import log_loss
+    >>> round(log_loss(["ham", "spam"], [[0.9, 0.1], [0.5, 0.5]]), 4)
+    0.3993
+    """
+    return log_loss_sum(
+        y_true,
+        y_proba,
+        sample_weight=sample_weight,
+        labels=labels,
+        eps=eps,
+        ignore_index=ignore_index,
+    ).mean
+
+
+def brier_score_sum(
+    y_true: Any,
+    y_proba: Any,
+    *,
+    sample_weight: Any = None,
+    labels: Any = None,
+    scale_by_half: bool | str = "auto",
+    ignore_index: Any = None,
+) -> MeanSum:
+    """The mergeable statistic behind `brier_score_loss`."""
+    check_option("scale_by_half", scale_by_half, ("auto", True, False))
+    table = score_table(
+        y_true,
+        y_proba,
+        sample_weight=sample_weight,
+        labels=labels,
+        ignore_index=ignore_index,
+    )
+    half = table.n_classes == 2 if scale_by_half == "auto" else scale_by_half
+
+    def loss(block: Block) -> Array:
+        wide = accumulator_dtype(block.scores)
+        xp = array_namespace(block.scores)
+        p = xp.astype(block.scores, wide)
+        missed = 1.0 - pick(p, block.codes)
+        squares = xp.sum(p * p, axis=0) - (1.0 - missed) ** 2 + missed**2
+        return squares / 2 if half else squares
+
+    return mean_over(table, loss)
+
+
+@streams_with(brier_score_sum, mean_of_state)
+def brier_score_loss(
+    y_true: Any,
+    y_proba: Any,
+    *,
+    sample_weight: Any = None,
+    labels: Any = None,
+    scale_by_half: bool | str = "auto",
+    ignore_index: Any = None,
+) -> float:
+    """Mean squared distance of probabilities from the truth; lower is better.
+
+    A proper score like `log_loss`, but bounded: it forgives confident errors.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples, *spatial)
+        True labels.
+    y_proba : array-like of shape (n_samples, n_classes, *spatial) or of `y_true`
+        Probabilities in [0, 1]; of the shape of `y_true`, those of the second of two
+        classes.  numpy array or torch tensor.
+    sample_weight : array-like of shape (n_samples,) or of `y_true`, default=None
+        Weights, at least 0.
+    labels : array-like of shape (n_classes,), default=None
+        The label of each column; None takes the sorted labels of `y_true`, or column
+        numbers if `y_true` misses a class.
+    scale_by_half : bool or "auto", default="auto"
+        Halve the sum over classes, so that the range is [0, 1].  "auto" does so for two
+        classes, where it gives ``(p - y)^2``, as scikit-learn does.  False is Brier's
+        own definition, with range [0, 2].
+    ignore_index : int or str, default=None
+        Label of positions that do not count.
+
+    Returns
+    -------
+    loss : float
+        In [0, 1], or [0, 2] without halving.
+
+    Raises
+    ------
+    skuq.exceptions.InputError
+        For rows that are not probabilities summing to one, labels without a column,
+        NaN, or no samples.
+
+    See Also
+    --------
+    log_loss : The proper score that punishes confident errors most.
+
+    Notes
+    -----
+    ``sum_i w_i sum_k (p_ik - [y_i = k])^2 / sum(w)`` [1]_, halved or not.  Streams
+    exactly.
+
+    References
+    ----------
+    .. [1] G. W. Brier (1950). "Verification of forecasts expressed in terms of
+       probability". Monthly Weather Review 78(1).
+       `doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2
+       <https://doi.org/10.1175/1520-0493(1950)078%3C0001:VOFEIT%3E2.0.CO;2>`_
+
+    Examples
+    --------
+    >>> from skuq.metrics import brier_score_loss
+    >>> round(brier_score_loss([0, 1], [0.1, 0.5]), 4)
+    0.13
+    >>> round(brier_score_loss([0, 2], [[0.9, 0.1, 0.0], [0.0, 0.5, 0.5]]), 4)
+    0.26
+    """
+    return brier_score_sum(
+        y_true,
+        y_proba,
+        sample_weight=sample_weight,
+        labels=labels,
+        scale_by_half=scale_by_half,
+        ignore_index=ignore_index,
+    ).mean

@@ -1,0 +1,152 @@
+"""One class that makes any metric stream and merge."""
+
+from collections.abc import Callable
+from inspect import signature
+from typing import Any, Self
+
+from skuq._core._accumulator import Accumulator
+from skuq.exceptions import InputError, StateMismatchError
+
+Metric = Callable[..., float]
+
+
+def streams_with(
+    statistic: Callable[..., Accumulator], compute: Callable[..., Any]
+) -> Callable[[Metric], Metric]:
+    """Tell which statistic of a batch, and which function of it, make up a metric."""
+
+    def declare(metric: Metric) -> Metric:
+        metric.statistic = statistic  # type: ignore[attr-defined]
+        metric.compute = compute  # type: ignore[attr-defined]
+        return metric
+
+    return declare
+
+
+def options_of(function: Callable[..., Any], params: dict[str, Any]) -> dict[str, Any]:
+    """Those of `params` that `function` takes."""
+    known = signature(function).parameters
+    return {name: value for name, value in params.items() if name in known}
+
+
+class Streaming:
+    """A metric over data that comes in batches, from any number of places.
+
+    Parameters
+    ----------
+    metric : callable
+        A metric of `skuq.metrics` that has a statistic, such as
+        `expected_calibration_error`.
+    **params : dict
+        Its keywords, except `sample_weight`, which goes to `update`.
+
+    Attributes
+    ----------
+    state : Accumulator or None
+        What is known of the data so far; None before the first batch.
+
+    Raises
+    ------
+    skuq.exceptions.InputError
+        If `metric` has no statistic or does not take one of `params`.
+
+    See Also
+    --------
+    skuq.metrics.expected_calibration_error : A metric that streams.
+
+    Notes
+    -----
+    The result equals the metric of all batches together, up to the rounding of float64
+    sums.  The state has a fixed size, for example three numbers per bin, except where a
+    metric says that it keeps all samples (``strategy="quantile"``).  Objects can be
+    pickled and added, which is all that distributed evaluation needs.  Name the
+    `labels` where a batch may miss a class whose label is not a column number.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skuq.metrics import Streaming, expected_calibration_error
+    >>> first = Streaming(expected_calibration_error, n_bins=10)
+    >>> second = Streaming(expected_calibration_error, n_bins=10)
+    >>> first.update([0, 1], np.array([[0.9, 0.1], [0.2, 0.8]])).compute()
+    0.15
+    >>> second.update([1], np.array([[0.7, 0.3]]))
+    Streaming(expected_calibration_error, n_bins=10)
+    >>> round((first + second).compute(), 3)
+    0.333
+    """
+
+    def __init__(self, metric: Metric, **params: Any) -> None:
+        if not hasattr(metric, "statistic"):
+            raise InputError(f"{metric!r} has no statistic, so it cannot stream.")
+        known = set(signature(metric).parameters) - {"y_true", "y_proba"}
+        unknown = set(params) - (known - {"sample_weight"})
+        if unknown:
+            raise InputError(
+                f"{metric.__name__} does not take {sorted(unknown)} here: it takes "
+                f"{sorted(known - {'sample_weight'})}, and update() takes sample_weight."
+            )
+        self.metric = metric
+        self.params = params
+        self.state: Accumulator | None = None
+
+    def update(
+        self, y_true: Any, y_proba: Any, *, sample_weight: Any = None
+    ) -> "Streaming":
+        """Take in one batch.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (n_samples, *spatial)
+            True labels.
+        y_proba : array-like of shape (n_samples, n_classes, *spatial)
+            Probabilities, as the metric takes them.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights, at least 0.
+
+        Returns
+        -------
+        self : Streaming
+            This object.
+        """
+        statistic = self.metric.statistic  # type: ignore[attr-defined]
+        options = options_of(statistic, self.params)
+        new = statistic(y_true, y_proba, sample_weight=sample_weight, **options)
+        self.state = new if self.state is None else self.state + new
+        return self
+
+    def compute(self) -> float:
+        """The metric of all data so far.
+
+        Returns
+        -------
+        value : float
+            As the metric itself returns.
+
+        Raises
+        ------
+        skuq.exceptions.InputError
+            Before the first batch.
+        """
+        if self.state is None:
+            raise InputError("nothing to compute from: call update() first.")
+        compute = self.metric.compute  # type: ignore[attr-defined]
+        return float(compute(self.state, **options_of(compute, self.params)))
+
+    def __add__(self, other: Self) -> "Streaming":
+        """The metric over the data of both."""
+        if not isinstance(other, Streaming):
+            return NotImplemented
+        if (self.metric, self.params) != (other.metric, other.params):
+            raise StateMismatchError(f"cannot add {self!r} and {other!r}.")
+        merged = Streaming(self.metric, **self.params)
+        if self.state is None or other.state is None:
+            merged.state = self.state or other.state
+        else:
+            merged.state = self.state + other.state
+        return merged
+
+    def __repr__(self) -> str:
+        """The call that makes an empty copy."""
+        params = "".join(f", {name}={value!r}" for name, value in self.params.items())
+        return f"Streaming({self.metric.__name__}{params})"
