@@ -108,8 +108,11 @@ def skip_foreign_member(app, what, name, obj, skip, options):
 def escape_star(app, what, name, obj, options, lines):
     """Show the star of a shape such as (n_samples, *spatial); it opens no emphasis."""
     for number, line in enumerate(lines):
-        if "`" not in line and not line.lstrip().startswith((">>>", "...")):
-            lines[number] = re.sub(r"(?<=, )\*(?=\w)", r"\*", line)
+        if not line.lstrip().startswith((">>>", "...")):
+            # Every second part is between backquotes and is shown as it is.
+            parts = re.split(r"(`+[^`]*`+)", line)
+            parts[::2] = [re.sub(r"(?<=, )\*(?=\w)", r"\*", p) for p in parts[::2]]
+            lines[number] = "".join(parts)
 
 
 def setup(app):

@@ -128,7 +128,7 @@ def _note_sorted_rows(y, half):
 def draw_cases(cases):
     """A row of two reliability diagrams per case."""
     figures = require("matplotlib.figure", caller="skuq demo")
-    figure = figures.Figure(figsize=(9, 5.2 * len(cases)), layout="constrained")
+    figure = figures.Figure(figsize=(9.6, 5.6 * len(cases)), layout="constrained")
     axes = figure.subplots(len(cases), 2, squeeze=False)
     for row, case in zip(axes, cases, strict=True):
         for ax, name in zip(row, ("before", "after"), strict=True):

@@ -86,23 +86,24 @@ def _skorch_response(net, X):
             scores = scores[0]
         return Response(_flat(to_numpy(scores)), "logit")
     proba = to_numpy(net.predict_proba(X))
-    if proba.ndim > 2 and net.predict_nonlinearity == "auto" and "NLLLoss" not in names:
+    takes_proba = "NLLLoss" in names or net.predict_nonlinearity != "auto"
+    if proba.ndim > 2 and not takes_proba:
         raise InputError(
             "skorch would apply its softmax to the last axis of these maps, which is "
-            "not the class axis: set predict_nonlinearity=None and return probabilities "
-            "from the module, or train with CrossEntropyLoss."
+            "not the class axis: set predict_nonlinearity=None and return "
+            "probabilities from the module, or train with CrossEntropyLoss."
         )
     return Response(proba, "proba")
 
 
 def _refuse_pairwise(estimator):
     """One-vs-one margins are not one column per class."""
-    if getattr(estimator, "decision_function_shape", None) == "ovo":
-        if len(getattr(estimator, "classes_", ())) > 2:
-            raise InputError(
-                "decision_function_shape='ovo' gives a margin per pair of classes: use "
-                "'ovr', which gives one per class."
-            )
+    pairwise = getattr(estimator, "decision_function_shape", None) == "ovo"
+    if pairwise and len(getattr(estimator, "classes_", ())) > 2:
+        raise InputError(
+            "decision_function_shape='ovo' gives a margin per pair of classes: use "
+            "'ovr', which gives one per class."
+        )
 
 
 def _flat(scores):

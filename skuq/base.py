@@ -26,7 +26,7 @@ from skuq._core._labels import check_classes, encode_labels, infer_classes
 from skuq._core._links import as_logits, log_softmax, softmax
 from skuq.exceptions import InputError
 
-__all__ = ["BaseCalibrator"]
+__all__ = ["BaseCalibrator", "accuracy"]
 
 
 class BaseCalibrator(ClassifierMixin, BaseEstimator):
@@ -143,7 +143,7 @@ class BaseCalibrator(ClassifierMixin, BaseEstimator):
         return self._predict(X, lambda z: softmax(self._calibrated_logits(z)))
 
     def predict_log_proba(self, X):
-        """Logarithms of the calibrated probabilities, exact where those underflow.
+        """Natural logarithm of the calibrated probabilities, exact if they underflow.
 
         Parameters
         ----------
@@ -249,7 +249,29 @@ class BaseCalibrator(ClassifierMixin, BaseEstimator):
 
 
 def accuracy(y_true, y_pred, sample_weight=None, ignore_index=None):
-    """Weighted share of equal labels, over tables and maps alike."""
+    """Weighted share of equal labels, over tables and maps alike; higher is better.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples, *spatial)
+        True labels.
+    y_pred : array-like of shape (n_samples, *spatial)
+        Predicted labels.
+    sample_weight : array-like of shape (n_samples,) or (n_samples, *spatial), \
+            default=None
+        Weights, at least 0.
+    ignore_index : int or str, default=None
+        True label of positions that do not count.
+
+    Returns
+    -------
+    accuracy : float
+        In [0, 1].
+
+    See Also
+    --------
+    skuq.metrics.accuracy_score : The same from probabilities.
+    """
     y_true, y_pred = to_numpy(y_true), to_numpy(y_pred)
     if y_true.shape != y_pred.shape:
         y_true = column_or_1d(y_true)
@@ -265,10 +287,8 @@ def accuracy(y_true, y_pred, sample_weight=None, ignore_index=None):
 def _labels(y, scores):
     """Labels as an array; the column of a table becomes a row with a warning."""
     y = as_array(y)
-    if is_numpy_array(y) and y.ndim == 2 and scores.ndim <= 2:
-        if y.shape == (scores.shape[0], 1):
-            return column_or_1d(y, warn=True)
-    return y
+    is_column = scores.ndim <= 2 and tuple(y.shape) == (scores.shape[0], 1)
+    return column_or_1d(y, warn=True) if is_column and is_numpy_array(y) else y
 
 
 def _decode(codes, classes):

@@ -6,6 +6,8 @@ import sys
 from skuq._demo import run_demo
 from skuq.exceptions import SkuqError
 
+__all__ = ["main"]
+
 
 def main(argv=None):
     """Run the command line.

@@ -10,7 +10,7 @@
     SkuqWarning (UserWarning)
     ├── CalibrationWarning                        the calibration set says too little
     │   ├── SeparableDataWarning                  every label right: temperature -> 0
-    │   ├── WorseThanChanceWarning                scores mislead: temperature -> infinity
+    │   ├── WorseThanChanceWarning                scores mislead: temperature -> inf
     │   └── ConstantScoresWarning                 scores that are equal for all classes
     ├── ConvergenceWarning                        a solver stopped before its tolerance
     └── MissingClassWarning                       a class without calibration samples

@@ -8,6 +8,7 @@ import pytest
 
 LAYERS = """
 skuq.cli
+skuq._demo
 skuq.report
 skuq.evaluation
 skuq._discovery

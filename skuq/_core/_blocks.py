@@ -20,6 +20,7 @@ from skuq._core._arrays import (
     device,
     is_torch_array,
 )
+
 # Elements per block: with its temporaries about 1 MB of float32, a level-2 cache.  An
 # accelerator wants fewer, larger kernels.  (Threads were tried on the host: twice the
 # memory and no gain, since the interpreter lock is taken for every block.)
@@ -166,8 +167,8 @@ def put(out: Array, window: Window, block: Array) -> None:
         out[window.samples, :] = block.T
         return
     xp = array_namespace(out)
-    n, *spatial = out.shape[0], *out.shape[2:]
-    flat = xp.reshape(out, (n, out.shape[1], prod(spatial)))  # a view: out is our own
+    shape = (*out.shape[:2], prod(out.shape[2:]))
+    flat = xp.reshape(out, shape)  # a view, since out is our own
     part = xp.reshape(block, (block.shape[0], -1, _length(window.pixels, flat)))
     flat[window.samples, :, window.pixels] = xp.moveaxis(part, 1, 0)
 

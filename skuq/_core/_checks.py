@@ -90,7 +90,7 @@ def _extent(table: ScoreTable, name: str) -> tuple[float, float, float]:
     for window in table.windows():
         block = table.columns(window)
         bottom, top = float(xp.min(block)), float(xp.max(block))
-        if not (-LARGEST_LOGIT < bottom and top < LARGEST_LOGIT):  # also catches NaN
+        if not max(-bottom, top) < LARGEST_LOGIT:  # also catches NaN
             raise InputError(_not_finite(block, name))
         low, high = min(low, bottom), max(high, top)
         if table.n_columns > 1 and in_unit_interval(low, high):

@@ -40,7 +40,7 @@ def _numpy(n: int, _: type) -> np.ndarray:
 
 
 def _torch(n: int, scalar: type) -> np.ndarray:
-    """As torch.linspace: from both ends, with one rounding each (fused multiply-add)."""
+    """As torch.linspace: from both ends, rounded once each (fused multiply-add)."""
     step = Fraction(float(scalar(1) / scalar(n)))
     exact = [step * k if k < (n + 1) // 2 else 1 - step * (n - k) for k in range(n + 1)]
     return np.array([_round_to(value, scalar) for value in exact])

@@ -177,7 +177,9 @@ def _search(y: Array, classes: np.ndarray, ignore_index: Any) -> Array:
     codes = xp.asarray(order.astype(np.int32), **place)[index]
     if ignore_index is None:
         return codes
-    return xp.where(y == ignore_index, xp.asarray(-1, dtype=codes.dtype, **place), codes)
+    return xp.where(
+        y == ignore_index, xp.asarray(-1, dtype=codes.dtype, **place), codes
+    )
 
 
 def _search_numpy(

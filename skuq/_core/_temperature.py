@@ -41,11 +41,12 @@ class Outcome(Enum):
 
 
 class Moments(NamedTuple):
-    """The loss at one b and its first two derivatives with respect to b."""
+    """The loss at one b, its first two derivatives, and the share of wrong rows."""
 
     loss: float
     slope: float
     curvature: float
+    error_rate: float
 
 
 class Limits(NamedTuple):
@@ -104,6 +105,8 @@ def _cold_search(
     limits = Limits(-log(HIGHEST * max(1, scale)), -log(LOWEST * min(1, scale)))
     if origin.slope >= 0:
         return TemperatureFit(exp(-limits.bottom), 1, Outcome.WORSE_THAN_CHANCE)
+    if origin.error_rate == 0:  # the loss falls for ever as b grows
+        return TemperatureFit(exp(-limits.top), 1, Outcome.SEPARABLE)
     u = log(-origin.slope / origin.curvature)  # Newton's step from b = 0
     fit = _search(at, u, limits, max_iter - 1, tol)
     return replace(fit, n_iter=fit.n_iter + 1)
@@ -153,16 +156,16 @@ def _next(
 
 
 def moments(table: ScoreTable, kind: str, b: float) -> Moments:
-    """Loss, slope and curvature at ``b`` in one pass."""
-    total = np.zeros(4)
+    """All moments at ``b`` in one pass."""
+    total = np.zeros(5)
     for window in table.windows():
         scores, codes, weight = table.block(window)
         total += to_numpy(_block_sums(as_logits(scores, kind), codes, weight, b))
-    return Moments(*(float(x) for x in total[:3] / total[3]))
+    return Moments(*(float(x) for x in total[:4] / total[4]))
 
 
 def _block_sums(z: Array, y: Array, w: Array | None, b: float) -> Array:
-    """Sums over a block of w loss, w slope, w curvature and w."""
+    """Sums over a block of w times each moment, and of w."""
     xp = array_namespace(z)
     wide = accumulator_dtype(z)
     top = xp.max(z, axis=0)
@@ -174,7 +177,12 @@ def _block_sums(z: Array, y: Array, w: Array | None, b: float) -> Array:
     first = xp.sum(q, axis=0) / total
     q *= z
     second = xp.sum(q, axis=0) / total
-    terms = (xp.log(total) - b * z_y, first - z_y, second - first * first)
+    terms = (
+        xp.log(total) - b * z_y,
+        first - z_y,
+        second - first * first,
+        xp.astype(z_y < 0, z.dtype),
+    )
     if w is None:
         sums = [xp.sum(term, dtype=wide) for term in terms]
         sums.append(xp.asarray(float(y.shape[0]), dtype=wide, device=sums[0].device))

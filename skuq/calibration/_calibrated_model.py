@@ -7,7 +7,7 @@ from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import check_cv
-from sklearn.utils import Bunch, get_tags, indexable
+from sklearn.utils import Bunch, assert_all_finite, get_tags, indexable
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
@@ -68,7 +68,7 @@ class CalibratedModel(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         The label of each column of `predict_proba`.
     n_features_in_ : int
         As `estimator_` has it.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         As `estimator_` has it.
 
     See Also
@@ -156,10 +156,10 @@ class CalibratedModel(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _fit_prefit(self, X, y, sample_weight):
         _check_fitted(self.estimator)
-        response = response_of(self.estimator, X, self.response_method)
+        scores, kind = response_of(self.estimator, X, self.response_method)
         self.estimator_ = self.estimator
         classes = getattr(self.estimator, "classes_", None)
-        return self._fit_calibrator(*response, classes, y, sample_weight)
+        return self._fit_calibrator(scores, kind, classes, y, sample_weight)
 
     def _fit_cross(self, X, y, sample_weight, fit_params):
         X, y, sample_weight = indexable(X, y, sample_weight)
@@ -179,12 +179,12 @@ class CalibratedModel(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             n_jobs=self.n_jobs,
         )
         if sample_weight is not None:
-            sample_weight = to_numpy(sample_weight)[held_out.index]
+            sample_weight = to_numpy(sample_weight)[held_out.rows]
         return self._fit_calibrator(
             held_out.scores,
             held_out.kind,
             self.estimator_.classes_,
-            as_array(y)[held_out.index],
+            as_array(y)[held_out.rows],
             sample_weight,
         )
 
@@ -245,7 +245,7 @@ class CalibratedModel(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     @available_if(_calibrator_has("predict_log_proba"))
     def predict_log_proba(self, X):
-        """Logarithms of the calibrated probabilities.
+        """Natural logarithm of the calibrated probabilities.
 
         Parameters
         ----------
@@ -367,6 +367,7 @@ def _check_y(y):
     y = as_array(y)
     if is_numpy_array(y) and (y.ndim == 1 or (y.ndim == 2 and y.shape[1] == 1)):
         y = column_or_1d(y, warn=True)
+        assert_all_finite(y, input_name="y")
         check_classification_targets(y)
     return y
 

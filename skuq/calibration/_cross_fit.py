@@ -18,18 +18,18 @@ UNSEEN = -87.0
 
 
 class HeldOut(NamedTuple):
-    """Out-of-fold scores of the samples `index`, which may leave some out."""
+    """Out-of-fold scores of the samples `rows`, which may leave some out."""
 
     scores: np.ndarray
     kind: str
-    index: np.ndarray
+    rows: np.ndarray
 
 
 class _Fold(NamedTuple):
     scores: np.ndarray
     kind: str
     classes: np.ndarray
-    index: np.ndarray
+    rows: np.ndarray
 
 
 def cross_scores(estimator, X, y, splits, classes, *, method, fit_params, n_jobs):
@@ -49,12 +49,12 @@ def cross_scores(estimator, X, y, splits, classes, *, method, fit_params, n_jobs
             f"the models of the folds gave scores of different kinds, {sorted(kinds)}: "
             "set response_method."
         )
-    index = np.concatenate([fold.index for fold in folds])
+    index = np.concatenate([fold.rows for fold in folds])
     if all(np.array_equal(fold.classes, classes) for fold in folds):
         return HeldOut(_concatenate(folds), folds[0].kind, index)
     scores = np.concatenate([_spread(fold, classes) for fold in folds])
     seen = np.concatenate(
-        [np.isin(to_numpy(y)[fold.index], fold.classes) for fold in folds]
+        [np.isin(to_numpy(y)[fold.rows], fold.classes) for fold in folds]
     )
     missing = np.unique(to_numpy(y)[index[~seen]]).tolist()
     warnings.warn(

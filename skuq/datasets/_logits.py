@@ -12,11 +12,11 @@ def make_logits(
     scale=3.0,
     random_state=None,
 ):
-    """Logits of a classifier whose calibrating temperature is known.
+    """Draw logits of a classifier whose calibrating temperature is known.
 
-    Draws logits z from a normal distribution and each label from ``softmax(z / T)``:
-    ``softmax(z / T)`` is calibrated in every sense, and ``softmax(z)`` is over-confident
-    for T > 1 and under-confident for T < 1.
+    Logits z are normal and each label is drawn from ``softmax(z / T)``, which is
+    therefore calibrated in every sense, while ``softmax(z)`` is over-confident for
+    T > 1 and under-confident for T < 1.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def make_logits(
     Returns
     -------
     logits : ndarray of shape (n_samples, n_classes, *spatial)
-        float64 logits.
+        Scores, float64.
     y : ndarray of shape (n_samples, *spatial)
         Labels 0..n_classes-1.
 

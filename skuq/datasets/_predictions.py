@@ -38,7 +38,7 @@ class Predictions(NamedTuple):
 
 
 def load_predictions(path):
-    """Read scores and labels from a ``.npz``, ``.csv`` or ``.parquet`` file.
+    r"""Read scores and labels from a ``.npz``, ``.csv`` or ``.parquet`` file.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def load_predictions(path):
     >>> import tempfile, pathlib
     >>> from skuq.datasets import load_predictions
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "mine.csv"
-    >>> _ = path.write_text("label,proba_cat,proba_dog\\ncat,0.9,0.1\\ndog,0.3,0.7\\n")
+    >>> _ = path.write_text("label,proba_cat,proba_dog\ncat,0.9,0.1\ndog,0.3,0.7\n")
     >>> predictions = load_predictions(path)
     >>> predictions.kind, predictions.classes.tolist(), predictions.scores.shape
     ('proba', ['cat', 'dog'], (2, 2))
@@ -83,10 +83,8 @@ def load_predictions(path):
         )
     if not path.is_file():
         raise InputError(f"{path}: there is no such file.")
-    if path.suffix == ".npz":
-        predictions = _from_arrays(path)
-    else:
-        predictions = _from_table(path)
+    read = _from_arrays if path.suffix == ".npz" else _from_table
+    predictions = read(path)
     n_scores, n_labels = len(predictions.scores), len(predictions.y)
     if n_scores != n_labels:
         raise InputError(

@@ -112,7 +112,7 @@ class TorchModuleClassifier(ClassifierMixin, BaseEstimator):
         return self._like(X, self._forward(X))
 
     def predict_proba(self, X):
-        """Probabilities of the classes, not calibrated.
+        """Uncalibrated probabilities of the classes.
 
         Parameters
         ----------
@@ -202,7 +202,9 @@ class TorchModuleClassifier(ClassifierMixin, BaseEstimator):
         batch = torch.as_tensor(part).to(place)
         if batch.is_floating_point():
             first = next(self.module.parameters(), None)
-            batch = batch.to(torch.get_default_dtype() if first is None else first.dtype)
+            batch = batch.to(
+                torch.get_default_dtype() if first is None else first.dtype
+            )
         return batch
 
     @staticmethod

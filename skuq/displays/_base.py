@@ -8,5 +8,5 @@ def axes_for(ax, caller):
     pyplot = require("matplotlib.pyplot", caller=caller)
     if ax is not None:
         return ax
-    _, ax = pyplot.subplots(figsize=(4.6, 5.0), layout="constrained")
+    _, ax = pyplot.subplots(figsize=(4.8, 5.6), layout="constrained")
     return ax

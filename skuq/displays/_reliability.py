@@ -8,7 +8,8 @@ from skuq.displays._base import axes_for
 from skuq.metrics._binned import binned_outcomes, error_of_state
 from skuq.metrics._reliability import curve_of_state
 
-BAR, GAP, INK, PAPER = "#4477aa", "#ee6677", "#333333", "#999999"
+BAR, GAP, INK, PAPER = "#7fa8d1", "#ee6677", "#333333", "#999999"
+HISTOGRAM = 0.18  # height of the histogram, as a share of the diagram's
 STYLES = ("bars", "line")
 X_LABELS = {
     "top-label": "Confidence",
@@ -75,8 +76,8 @@ class ReliabilityDisplay:
     >>> logits, y = make_logits(2000, n_classes=3, random_state=0)
     >>> proba = TemperatureScaler().fit(logits, y).predict_proba(logits)
     >>> display = ReliabilityDisplay.from_predictions(y, proba, name="calibrated")
-    >>> display.ax_.get_xlabel()
-    'Confidence'
+    >>> display.ax_.get_ylabel(), display.histogram_ax_.get_xlabel()
+    ('Accuracy', 'Confidence')
     """
 
     def __init__(self, state, *, name=None, norm="l1"):
@@ -251,7 +252,7 @@ class ReliabilityDisplay:
         ax = axes_for(ax, "ReliabilityDisplay.plot")
         edges = self.state.edges()
         if reference:
-            ax.plot([0, 1], [0, 1], color=INK, lw=1, ls=(0, (4, 3)), zorder=3)
+            ax.plot([0, 1], [0, 1], color=INK, lw=1, ls=(0, (4, 3)), zorder=4)
         if style == "bars":
             self._draw_bars(ax, edges[0], gap, name)
         else:
@@ -261,7 +262,9 @@ class ReliabilityDisplay:
         kind = self.state.binning.kind
         ax.set(xlim=(0, 1), ylim=(0, 1), ylabel=Y_LABELS[kind], aspect="equal")
         ax.legend(loc="upper left", fontsize="small", framealpha=0.9)
-        self.histogram_ax_ = _draw_histogram(ax, self.curve, edges) if histogram else None
+        self.histogram_ax_ = (
+            _draw_histogram(ax, self.curve, edges) if histogram else None
+        )
         (self.histogram_ax_ or ax).set_xlabel(X_LABELS[kind])
         self.ax_, self.figure_ = ax, ax.figure
         return self
@@ -276,18 +279,19 @@ class ReliabilityDisplay:
         curve, some = self.curve, self.curve.weight > 0
         left, width = edges[:-1][some], np.diff(edges)[some]
         stated, came = curve.mean_confidence[some], curve.accuracy[some]
-        bars = {"width": width, "align": "edge", "linewidth": 0.8, "zorder": 1}
-        ax.bar(left, came, color=BAR, edgecolor="white", label=self._label(name), **bars)
+        bars = {"width": width, "align": "edge", "linewidth": 1, "zorder": 1}
+        ax.bar(
+            left, came, color=BAR, edgecolor="white", label=self._label(name), **bars
+        )
         if gap:
             ax.bar(
                 left,
                 came - stated,
                 bottom=stated,
                 color=GAP,
-                alpha=0.45,
-                edgecolor=GAP,
-                label="accuracy - confidence",
-                **(bars | {"zorder": 2}),
+                alpha=0.5,
+                label="gap",
+                **(bars | {"zorder": 2, "linewidth": 0}),
             )
 
     def _draw_lines(self, ax, name):
@@ -307,29 +311,39 @@ class ReliabilityDisplay:
         n = np.round(curve.effective_count[some])
         stated = np.clip(curve.mean_confidence[some], 0, 1)
         low, high = binom.ppf([[(1 - level) / 2], [(1 + level) / 2]], n, stated) / n
-        middle = (edges[:-1][some] + edges[1:][some]) / 2
-        ax.errorbar(
-            middle,
-            stated,
-            yerr=np.maximum([stated - low, high - stated], 0),
-            fmt="none",
-            ecolor=INK,
-            elinewidth=1.2,
-            capsize=3,
+        ax.bar(
+            edges[:-1][some],
+            (high - low),
+            np.diff(edges)[some],
+            bottom=low,
+            align="edge",
+            color=INK,
+            alpha=0.16,
+            linewidth=0,
             label=f"{level:.0%} band if calibrated",
-            zorder=4,
+            zorder=3,
         )
 
 
 def _draw_histogram(ax, curve, edges):
     """The share of samples in each bin, in axes below the diagram."""
-    below = ax.inset_axes([0, -0.26, 1, 0.2], sharex=ax)
+    below = _axes_below(ax)
     weight = np.atleast_2d(curve.weight)
     share = weight.sum(axis=0) / weight.sum()
     left, width = edges[0][:-1], np.diff(edges[0])
     below.bar(left, share, width, align="edge", color=PAPER, edgecolor="white")
-    below.set(ylim=(0, None), xlim=(0, 1))
-    below.set_ylabel("Share", fontsize="small")
-    below.tick_params(labelsize="small")
+    below.set(ylim=(0, 1.05 * share.max()), xlim=(0, 1))
+    below.set_ylabel("Share")
     ax.tick_params(labelbottom=False)
     return below
+
+
+def _axes_below(ax):
+    """Axes under `ax`, of its width, in a part of the place it had."""
+    spec, figure = ax.get_subplotspec(), ax.figure
+    if spec is None:  # axes placed by hand: no layout to fit in
+        return ax.inset_axes([0, -0.06 - HISTOGRAM, 1, HISTOGRAM], sharex=ax)
+    upper, lower = spec.subgridspec(2, 1, height_ratios=[1, HISTOGRAM], hspace=0.08)
+    ax.set_subplotspec(upper)
+    ax.set_anchor("S")
+    return figure.add_subplot(lower, sharex=ax, box_aspect=HISTOGRAM, anchor="N")

@@ -43,3 +43,8 @@ def __getattr__(name: str) -> Any:
 
         return getattr(_scorers, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The public names, loaded or not."""
+    return sorted(__all__)

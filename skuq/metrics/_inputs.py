@@ -49,6 +49,6 @@ def _refuse_one_hot(y: Array, p: Array) -> None:
     ones = yp.sum(yp.astype(y != 0, yp.int64), axis=1)
     if sums_to_one and bool(yp.all(ones == 1)):
         raise InputError(
-            f"labels of shape {tuple(y.shape)} look one-hot: pass class labels of shape "
-            f"({y.shape[0]},), for example their argmax over axis 1."
+            f"labels of shape {tuple(y.shape)} look one-hot: pass class labels of "
+            f"shape ({y.shape[0]},), for example their argmax over axis 1."
         )

@@ -132,6 +132,5 @@ def curve_of_state(state: BinState) -> ReliabilityCurve:
             where=some,
         ),
     )
-    if len(sums.weight) == 1:
-        arrays = tuple(a[0] for a in arrays)  # type: ignore[assignment]
-    return ReliabilityCurve(*arrays)
+    one = len(sums.weight) == 1
+    return ReliabilityCurve(*(array[0] if one else array for array in arrays))

@@ -58,8 +58,8 @@ def get_scorer(name: str, **params: Any) -> ProbabilityScorer:
     -----
     Columns are matched to labels by ``estimator.classes_``, so a fold may miss a class.
     A calibration error is not a proper score: alone, it may prefer a model that states
-    the base rate for every sample.  Select with "neg_log_loss" or "neg_brier_score_loss"
-    and watch the calibration error beside it.
+    the base rate for every sample.  Select with "neg_log_loss" or
+    "neg_brier_score_loss" and watch the calibration error beside it.
 
     Examples
     --------

@@ -2,22 +2,32 @@
 
 from collections.abc import Callable
 from inspect import signature
-from typing import Any, Self
+from typing import Any, Protocol, Self, cast
 
 from skuq._core._accumulator import Accumulator
 from skuq.exceptions import InputError, StateMismatchError
 
-Metric = Callable[..., float]
+
+class Metric(Protocol):
+    """A metric function, which carries the two parts it is made of."""
+
+    __name__: str
+    statistic: Callable[..., Accumulator]
+    compute: Callable[..., Any]
+
+    def __call__(self, y_true: Any, y_proba: Any, **options: Any) -> float:
+        """The metric of probabilities."""
 
 
 def streams_with(
     statistic: Callable[..., Accumulator], compute: Callable[..., Any]
-) -> Callable[[Metric], Metric]:
+) -> Callable[[Callable[..., float]], Metric]:
     """Tell which statistic of a batch, and which function of it, make up a metric."""
 
-    def declare(metric: Metric) -> Metric:
-        metric.statistic = statistic  # type: ignore[attr-defined]
-        metric.compute = compute  # type: ignore[attr-defined]
+    def declare(function: Callable[..., float]) -> Metric:
+        metric = cast(Metric, function)
+        metric.statistic = statistic
+        metric.compute = compute
         return metric
 
     return declare
@@ -79,12 +89,12 @@ class Streaming:
     def __init__(self, metric: Metric, **params: Any) -> None:
         if not hasattr(metric, "statistic"):
             raise InputError(f"{metric!r} has no statistic, so it cannot stream.")
-        known = set(signature(metric).parameters) - {"y_true", "y_proba"}
-        unknown = set(params) - (known - {"sample_weight"})
-        if unknown:
+        data = {"y_true", "y_proba", "sample_weight"}
+        known = set(signature(metric).parameters) - data
+        if unknown := set(params) - known:
             raise InputError(
                 f"{metric.__name__} does not take {sorted(unknown)} here: it takes "
-                f"{sorted(known - {'sample_weight'})}, and update() takes sample_weight."
+                f"{sorted(known)}, and update() takes sample_weight."
             )
         self.metric = metric
         self.params = params
@@ -109,7 +119,7 @@ class Streaming:
         self : Streaming
             This object.
         """
-        statistic = self.metric.statistic  # type: ignore[attr-defined]
+        statistic: Callable[..., Accumulator] = self.metric.statistic
         options = options_of(statistic, self.params)
         new = statistic(y_true, y_proba, sample_weight=sample_weight, **options)
         self.state = new if self.state is None else self.state + new
@@ -130,7 +140,7 @@ class Streaming:
         """
         if self.state is None:
             raise InputError("nothing to compute from: call update() first.")
-        compute = self.metric.compute  # type: ignore[attr-defined]
+        compute = self.metric.compute
         return float(compute(self.state, **options_of(compute, self.params)))
 
     def __add__(self, other: Self) -> "Streaming":
