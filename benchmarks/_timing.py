@@ -2,7 +2,9 @@
 
 Every entrant runs once unmeasured; then the rounds go through all entrants in turn, so
 that a slow spell of the machine hits them all; the median counts. Peak memory is taken
-in a run of its own. Nobody's thread settings are touched.
+in a run of its own. Nobody's thread settings are touched. The table says how much of
+the machine other processes took: threads that wait for one another (OpenMP) can be
+many times slower when one of them has lost its core, so such a race is to be repeated.
 """
 
 import ctypes
@@ -16,9 +18,10 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-SLOW = 10.0  # seconds; an entrant whose first run took longer is timed by that run
+SLOW = 10.0  # seconds; an entrant whose first run took longer is timed once
 SMALL = 2**20  # bytes; against a smaller input, pages and thread stacks drown the rest
 CLEAR_REFS = Path("/proc/self/clear_refs")
+CPU_TIMES = Path("/proc/stat")
 THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -34,28 +37,33 @@ class Outcome:
     note: str = ""
 
 
+@dataclass
+class Race:
+    """The outcomes, and the share of the machine that other processes took."""
+
+    outcomes: list[Outcome]
+    others: float | None
+
+
 def race(entrants, *, repeats):
     """Run all entrants side by side.
 
     ``entrants`` maps a name to a factory. The factory imports the peer and converts
     the arrays, unmeasured, and returns the call to be measured.
     """
-    calls, outcomes = {}, {}
-    for name, make in entrants.items():
-        calls[name], outcomes[name] = _warm_up(name, make)
-    rounds = {name: [] for name in entrants}
-    for _ in range(repeats):
-        for name, outcome in outcomes.items():
-            if not outcome.note and outcome.seconds < SLOW:
-                rounds[name].append(_timed(calls[name])[0])
-    for name, outcome in outcomes.items():
-        if outcome.note:
-            continue
-        if rounds[name]:
-            outcome.seconds = statistics.median(rounds[name])
-            outcome.n_runs = len(rounds[name])
-        outcome.extra_bytes = peak_extra_bytes(calls[name])
-    return list(outcomes.values())
+    start = _cpu_times()
+    prepared = [_warm_up(name, make) for name, make in entrants.items()]
+    running = [(call, outcome) for call, outcome in prepared if not outcome.note]
+    rounds = {outcome.name: [] for _, outcome in running}
+    for i in range(repeats):
+        for call, outcome in running:
+            if i == 0 or outcome.seconds < SLOW:
+                rounds[outcome.name].append(_timed(call)[0])
+    for call, outcome in running:
+        outcome.seconds = statistics.median(rounds[outcome.name])
+        outcome.n_runs = len(rounds[outcome.name])
+        outcome.extra_bytes = peak_extra_bytes(call)
+    return Race([outcome for _, outcome in prepared], _share_of_others(start))
 
 
 def _warm_up(name, make):
@@ -68,7 +76,7 @@ def _warm_up(name, make):
     except Exception as error:  # a peer that fails is a result, not the end of the race
         reason = str(error).splitlines()[0] if str(error) else ""
         return None, Outcome(name, note=f"failed: {type(error).__name__}: {reason}")
-    return call, Outcome(name, result, seconds, n_runs=1)
+    return call, Outcome(name, result, seconds)
 
 
 def _timed(call):
@@ -76,6 +84,27 @@ def _timed(call):
     start = time.perf_counter()
     result = call()
     return time.perf_counter() - start, result
+
+
+def _cpu_times():
+    """Seconds the machine was busy, seconds of this process, seconds on the clock."""
+    own, clock = time.process_time(), time.perf_counter()
+    if not CPU_TIMES.exists():
+        return None, own, clock
+    # user nice system idle iowait irq softirq steal; idle and iowait are not busy.
+    fields = [int(ticks) for ticks in CPU_TIMES.read_text().split()[1:9]]
+    busy = sum(fields) - fields[3] - fields[4]
+    return busy / os.sysconf("SC_CLK_TCK"), own, clock
+
+
+def _share_of_others(start):
+    now = _cpu_times()
+    if now[0] is None:
+        return None
+    busy, own, clock = (
+        after - before for after, before in zip(now, start, strict=True)
+    )
+    return max(0.0, busy - own) / (clock * os.cpu_count())
 
 
 def peak_extra_bytes(call):
@@ -109,14 +138,15 @@ def _status_bytes(field):
 # ------------------------------------------------------------------------ table
 
 
-def print_table(title, outcomes, *, input_bytes, quality: Callable[[object], str]):
-    """Print one race; the first outcome is what the others are compared with."""
+def print_table(title, race, *, input_bytes, quality: Callable[[object], str]):
+    """Print one race; the first entrant is what the others are compared with."""
     unit = "of the input" if CLEAR_REFS.exists() else "of the input, numpy only"
     header = ("package", "seconds", "x skuq", f"extra memory, % {unit}", "quality")
-    first = outcomes[0].seconds
-    rows = [_cells(outcome, first, input_bytes, quality) for outcome in outcomes]
+    first = race.outcomes[0].seconds
+    rows = [_cells(outcome, first, input_bytes, quality) for outcome in race.outcomes]
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-    print(f"\n{title}")
+    others = "unknown" if race.others is None else f"{100 * race.others:.0f} %"
+    print(f"\n{title} (other processes: {others} of the machine)")
     for row in (header, *rows):
         print("  " + "  ".join(map(str.ljust, row, widths)).rstrip(), flush=True)
 

@@ -128,13 +128,13 @@ def enter(entrants, logits, labels):
 
 def race_synthetic(n_samples, n_classes, entrants, repeats):
     logits, labels = make_logits(n_samples, n_classes)
-    outcomes = race(enter(entrants, logits, labels), repeats=repeats)
-    found = {out.result for out in outcomes if not out.note}
+    result = race(enter(entrants, logits, labels), repeats=repeats)
+    found = {outcome.result for outcome in result.outcomes if not outcome.note}
     losses = {T: log_loss(logits, labels, T) for T in found}
     best = min(losses.values(), default=np.nan)
     print_table(
         f"{n_samples:,} x {n_classes:,} float32 logits, true T = 2",
-        outcomes,
+        result,
         input_bytes=logits.nbytes,
         quality=lambda T: f"T = {T:.5f}, NLL above the best {losses[T] - best:.1e}",
     )

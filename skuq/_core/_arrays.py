@@ -32,6 +32,7 @@ __all__ = [
     "is_numpy_array",
     "is_torch_array",
     "pick",
+    "take",
     "to_library_of",
     "to_numpy",
     "to_real_floating",
@@ -58,7 +59,7 @@ def to_numpy(x: Any) -> np.ndarray:
         return x
     if is_torch_array(x):
         return np.asarray(x.cpu().numpy())
-    return np.asarray(to_device(x, "cpu") if hasattr(x, "to_device") else x)
+    return np.asarray(x)
 
 
 def to_library_of(x: Any, like: Array) -> Array:
@@ -134,6 +135,12 @@ def pick(block: Array, index: Array) -> Array:
     xp = array_namespace(block)
     columns = xp.arange(block.shape[1], device=device(block))
     return block[xp.astype(index, xp.int64), columns]
+
+
+def take(values: Array, index: Array) -> Array:
+    """``values[index]`` for a row of values and an index of any shape."""
+    xp = array_namespace(values)
+    return xp.reshape(xp.take(values, xp.reshape(index, (-1,))), index.shape)
 
 
 def bincount(index: Array, weights: Array | None, length: int) -> np.ndarray:

@@ -20,6 +20,8 @@ from skuq._core._arrays import (
     device,
     is_numpy_array,
     pick,
+    take,
+    to_library_of,
     to_numpy,
 )
 from skuq._core._blocks import Block, ScoreTable, Window
@@ -186,7 +188,7 @@ def proba_block(table: ScoreTable, window: Window) -> Block:
 
 def _top_label(table: ScoreTable, window: Window) -> Outcomes:
     """The largest probability, and whether its class (the first on ties) is true."""
-    rows = table.scores[window.samples]
+    rows = table.scores[window.samples, ...]
     if _rows_are_long(rows) and table.void is None:
         return _top_label_of_rows(table, window, rows)
     scores, codes, weight = table.block(window)
@@ -325,11 +327,11 @@ def uniform_index(score: Array, edges: np.ndarray, closed: str) -> Array:
     """
     xp = array_namespace(score)
     n_bins = len(edges) - 1
-    bounds = xp.asarray(edges, dtype=score.dtype, device=device(score))
+    bounds = xp.astype(to_library_of(edges, score), score.dtype)
     start, end = float(edges[0]), float(edges[-1])
     index = xp.astype((score - start) * (n_bins / (end - start)), xp.int64)
     index = clip(index, 0, n_bins - 1)  # right up to one bin
-    lower, upper = bounds[index], bounds[index + 1]
+    lower, upper = take(bounds, index), take(bounds, index + 1)
     if closed.startswith("right"):
         above, below = score > upper, score <= lower
     else:
@@ -342,7 +344,7 @@ def uniform_index(score: Array, edges: np.ndarray, closed: str) -> Array:
 def searched_index(score: Array, edges: np.ndarray, closed: str) -> Array:
     """The bin of each score among the edges of its row, as `uniform_index`."""
     xp = array_namespace(score)
-    bounds = xp.asarray(edges, dtype=score.dtype, device=device(score))
+    bounds = xp.astype(to_library_of(edges, score), score.dtype)
     side = "left" if closed.startswith("right") else "right"
     rows = [
         xp.searchsorted(bounds[i, 1:-1], score[i, :], side=side)

@@ -82,9 +82,9 @@ class ScoreTable:
     def every(self, stride: int) -> "ScoreTable":
         """The samples 0, stride, 2 stride, ... as a view."""
         cut = slice(None, None, stride)
-        codes = None if self.codes is None else self.codes[cut]
-        weight = None if self.weight is None else self.weight[cut]
-        return replace(self, scores=self.scores[cut], codes=codes, weight=weight)
+        codes = None if self.codes is None else self.codes[cut, ...]
+        weight = None if self.weight is None else self.weight[cut, ...]
+        return replace(self, scores=self.scores[cut, ...], codes=codes, weight=weight)
 
     def windows(self, size: int | None = None) -> Iterator[Window]:
         """Windows in order, each of about `size` scores, by default one block."""
@@ -94,7 +94,7 @@ class ScoreTable:
 
     def columns(self, window: Window) -> Array:
         """The scores of `window` as a class-major `(n_columns, m)` block."""
-        part = self.scores[window.samples]
+        part = self.scores[window.samples, ...]
         if part.ndim == 1:
             return part[None, :]
         if part.ndim == 2:
@@ -103,7 +103,7 @@ class ScoreTable:
         n, k = part.shape[:2]
         part = xp.reshape(part, (n, k, -1))[:, :, window.pixels]
         if n == 1:
-            return part[0]
+            return part[0, ...]
         return xp.reshape(xp.moveaxis(part, 1, 0), (k, -1))
 
     def block(self, window: Window) -> Block:
@@ -117,7 +117,8 @@ class ScoreTable:
         if bool(xp.all(keep)):
             return Block(scores, codes, weight)
         weight = None if weight is None else weight[keep]
-        return Block(scores[:, keep], codes[keep], weight)
+        columns = xp.nonzero(keep)[0]
+        return Block(xp.take(scores, columns, axis=1), codes[keep], weight)
 
     def targets(self, window: Window) -> tuple[Array, Array | None]:
         """Class index and weight of all positions of `window`, void ones too."""
@@ -144,7 +145,10 @@ def _windows(full_shape: tuple[int, ...], size: int) -> Iterator[Window]:
     pixels = max(1, n_pixels if samples > 1 else size // n_columns)
     for start in range(0, n, samples):
         for first in range(0, n_pixels, pixels):
-            yield Window(slice(start, start + samples), slice(first, first + pixels))
+            yield Window(
+                slice(start, min(start + samples, n)),
+                slice(first, min(first + pixels, n_pixels)),
+            )
 
 
 def _on_host(scores: Array) -> bool:
@@ -153,7 +157,7 @@ def _on_host(scores: Array) -> bool:
 
 def _flat(values: Array, window: Window) -> Array:
     """The values `(n_samples,)` or `(n_samples, *spatial)` of `window` in one row."""
-    part = values[window.samples]
+    part = values[window.samples, ...]
     if part.ndim == 1:
         return part
     xp = array_namespace(part)

@@ -115,7 +115,10 @@ def distinct_labels(y: Any, *, ignore_index: Any = None) -> np.ndarray:
     if ignore_index is not None:
         found = found[found != ignore_index]
     if len(found) == 0:
-        raise InputError("there are no labels left to learn the classes from.")
+        raise InputError(
+            "there are no labels to learn the classes from"
+            f"{'' if ignore_index is None else f' but ignore_index={ignore_index!r}'}."
+        )
     return found
 
 
