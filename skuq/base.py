@@ -194,7 +194,7 @@ class BaseCalibrator(ClassifierMixin, BaseEstimator):
         for window in table.windows():
             ranking = self._ranking(as_logits(table.columns(window), self.input_))
             put(codes, window, xp.argmax(ranking, axis=0)[None, :])
-        return _decode(codes[:, 0], self.classes_)
+        return _decode(codes[:, 0, ...], self.classes_)
 
     def score(self, X, y, sample_weight=None):
         """Accuracy of `predict`; for maps, the share of right positions.

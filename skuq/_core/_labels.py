@@ -21,7 +21,7 @@ from skuq._core._arrays import (
 from skuq._core._checks import check_some_left, host_summary, is_integral
 from skuq.exceptions import InputError
 
-CHUNK = 2**18  # labels looked at together: bounds the extra memory
+CHUNK = 2**15  # labels looked at together: bounds the extra memory
 
 
 class Codes(NamedTuple):

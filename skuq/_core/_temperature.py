@@ -117,7 +117,7 @@ def _search(
 ) -> TemperatureFit:
     """Find u = log b within `limits` where the slope changes its sign."""
     lower = upper = None  # points seen with slope <= 0 and > 0
-    u = limits.clip(u)
+    u, last, boost = limits.clip(u), 0.0, 1.0
     for n_iter in range(1, max_iter + 1):
         here = at(exp(u))
         below = here.slope < 0 or (here.slope == 0 and here.curvature <= 0)
@@ -128,8 +128,10 @@ def _search(
         step = _newton_step(here, u)
         if abs(step) <= tol:
             return TemperatureFit(exp(-(u + step)), n_iter, Outcome.FOUND)
-        lower, upper = (u, upper) if below else (lower, u)
-        u = _next(u + step, lower, upper, limits)
+        # Steps one way that do not halve creep along an exponential tail: double them.
+        boost = 2 * boost if step * last > last * last / 2 else 1.0
+        lower, upper, last = (u, upper, step) if below else (lower, u, step)
+        u = _next(u + boost * step, lower, upper, limits)
     return TemperatureFit(exp(-u), max_iter, Outcome.OUT_OF_ITERATIONS)
 
 
