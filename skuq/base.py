@@ -12,6 +12,7 @@ from skuq._core._arrays import (
     device,
     empty_like_shape,
     is_numpy_array,
+    is_torch_array,
     to_library_of,
     to_numpy,
 )
@@ -194,7 +195,7 @@ class BaseCalibrator(ClassifierMixin, BaseEstimator):
         for window in table.windows():
             ranking = self._ranking(as_logits(table.columns(window), self.input_))
             put(codes, window, xp.argmax(ranking, axis=0)[None, :])
-        return _decode(codes[:, 0, ...], self.classes_)
+        return _decode(codes[:, 0, ...], self.classes_, like=X)
 
     def score(self, X, y, sample_weight=None):
         """Accuracy of `predict`; for maps, the share of right positions.
@@ -224,7 +225,7 @@ class BaseCalibrator(ClassifierMixin, BaseEstimator):
         for window in table.windows():
             logits = as_logits(table.columns(window), self.input_)
             put(out, window, function(logits))
-        return out
+        return to_library_of(out, X) if is_torch_array(X) else out
 
     def _table(self, X):
         """Scores to predict from, checked against those of `fit`."""
@@ -291,10 +292,10 @@ def _labels(y, scores):
     return column_or_1d(y, warn=True) if is_column and is_numpy_array(y) else y
 
 
-def _decode(codes, classes):
-    """`classes[codes]` in the library of `codes` where it can hold the classes."""
-    if is_numpy_array(codes):
-        return classes[codes]
-    if classes.dtype.kind in "biuf":
-        return to_library_of(classes, codes)[codes]
-    return classes[to_numpy(codes)]
+def _decode(codes, classes, like):
+    """`classes[codes]` in the library of the scores where it can hold the classes."""
+    if classes.dtype.kind not in "biuf":
+        return classes[to_numpy(codes)]
+    if is_torch_array(like):
+        codes = to_library_of(codes, like)
+    return to_library_of(classes, codes)[codes]

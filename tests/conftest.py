@@ -97,11 +97,21 @@ class Namespace:
         return np.asarray(array)
 
 
-@pytest.fixture(
-    params=["array_api_compat.numpy", "array_api_compat.torch", "array_api_strict"],
-    ids=["numpy", "torch", "array_api_strict"],
-)
-def xp(request):
-    """Each array library in turn: ``xp.asarray``, ``xp.exp``, ``xp.to_numpy``."""
-    module = pytest.importorskip(request.param)
-    return Namespace(request.param.removeprefix("array_api_compat."), module)
+LIBRARIES = {
+    "numpy": "array_api_compat.numpy",
+    "torch": "array_api_compat.torch",
+    "torch-native": "array_api_compat.torch",
+    "array_api_strict": "array_api_strict",
+}
+
+
+@pytest.fixture(params=LIBRARIES)
+def xp(request, monkeypatch):
+    """Each array library in turn: ``xp.asarray``, ``xp.exp``, ``xp.to_numpy``.
+
+    "torch-native" takes the path of tensors on an accelerator, without one.
+    """
+    module = pytest.importorskip(LIBRARIES[request.param])
+    if request.param == "torch-native":
+        monkeypatch.setattr("skuq._core._arrays.VIEW_HOST_TENSORS", False)
+    return Namespace(request.param, module)

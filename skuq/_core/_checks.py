@@ -11,6 +11,7 @@ from skuq._core._arrays import (
     Array,
     array_namespace,
     as_array,
+    host_view,
     is_numpy_array,
     to_library_of,
     to_numpy,
@@ -37,7 +38,7 @@ def check_option(name: str, value: Any, allowed: tuple[Any, ...]) -> None:
 
 def check_scores(scores: Any, name: str = "scores") -> Array:
     """Scores as a real floating array with at least one sample."""
-    x = to_real_floating(as_array(scores), name)
+    x = host_view(to_real_floating(as_array(scores), name))
     if x.ndim == 0:
         raise InputError(f"{name} must have at least one dimension, got a scalar.")
     if 0 in x.shape:

@@ -14,6 +14,7 @@ from skuq._core._arrays import (
     array_namespace,
     as_array,
     device,
+    host_view,
     is_numpy_array,
     to_library_of,
     to_numpy,
@@ -38,7 +39,7 @@ def encode_labels(
 
     Raises `InputError` for labels that are neither in `classes` nor `ignore_index`.
     """
-    y = as_array(y)
+    y = host_view(as_array(y))
     if _is_arange(classes) and is_integral(y):
         _check_range(y, len(classes), ignore_index)
         codes, void = y, ignore_index
@@ -83,7 +84,7 @@ def infer_classes(y: Any, n_columns: int, *, ignore_index: Any = None) -> np.nda
 
 
 def _are_column_numbers(y: Any, n_classes: int) -> bool:
-    y = as_array(y)
+    y = host_view(as_array(y))
     if not is_integral(y):
         return False
     xp = array_namespace(y)
@@ -105,7 +106,7 @@ def check_classes(classes: Any, n_classes: int, *, name: str = "classes") -> np.
 
 def distinct_labels(y: Any, *, ignore_index: Any = None) -> np.ndarray:
     """The sorted distinct labels, on the host, without a copy of all labels."""
-    y = as_array(y)
+    y = host_view(as_array(y))
     if is_numpy_array(y):
         found = _distinct_numpy(y.reshape(-1))
     else:

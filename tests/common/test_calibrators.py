@@ -377,8 +377,8 @@ def test_unknown_labels_and_wrong_columns_get_a_clear_error(calibrator_class, pr
     z, y = problem
     with pytest.raises(InputError, match="label 7"):
         calibrator_class(classes=[0, 1, 2]).fit(z, np.where(y == 1, 7, y))
+    names = np.array(["ant", "dog", "cow"])
     with pytest.raises(InputError, match="label 'dog'"):
-        names = np.array(["ant", "dog", "cow"])
         calibrator_class(classes=["ant", "bee", "cow"]).fit(z, names[y])
     with pytest.raises(InputError, match="distinct"):
         calibrator_class(classes=[0, 1, 1]).fit(z, y)
