@@ -1,6 +1,8 @@
 """Predictions that a user has saved: one file with scores and labels."""
 
 import csv
+import zipfile
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -85,6 +87,8 @@ def load_predictions(path):
         raise InputError(f"{path}: there is no such file.")
     read = _from_arrays if path.suffix == ".npz" else _from_table
     predictions = read(path)
+    if predictions.scores.ndim == 0 or predictions.y.ndim == 0:
+        raise InputError(f"{path.name}: scores and labels must be arrays, not numbers.")
     n_scores, n_labels = len(predictions.scores), len(predictions.y)
     if n_scores != n_labels:
         raise InputError(
@@ -97,9 +101,11 @@ def load_predictions(path):
 
 def _from_arrays(path):
     try:
+        with zipfile.ZipFile(path):  # np.load would take a single .npy array, too
+            pass
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(
             f"{path.name}: cannot be read as an .npz file of plain arrays ({error})."
         ) from error
@@ -107,6 +113,11 @@ def _from_arrays(path):
     kinds = [("proba", PROBA_NAMES), ("logit", LOGIT_NAMES), ("auto", SCORE_NAMES)]
     known = {name: kind for kind, names in kinds for name in names}
     score = _only(path, arrays, tuple(known), "scores")
+    if arrays[score].dtype.kind not in "fiub":
+        raise InputError(
+            f"{path.name}: scores must be numbers, {score!r} has dtype "
+            f"{arrays[score].dtype}."
+        )
     return Predictions(arrays[score], arrays[label], known[score], None)
 
 
@@ -130,7 +141,9 @@ def _from_table(path):
             f"{path.name}: expected one column of labels named one of "
             f"{', '.join(LABEL_NAMES)}, found {hits or 'none'} among {names}."
         )
-    y = _numbers_if_possible(columns[hits[0]])
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"{path.name}: the columns {repeated} occur more than once.")
+    y = _labels_of(path, columns[hits[0]])
     score_names = [name for name in names if name != hits[0]]
     if not score_names:
         raise InputError(f"{path.name}: there are labels but no columns of scores.")
@@ -146,19 +159,20 @@ def _from_table(path):
 def _read_csv(path):
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = [row for row in csv.reader(file) if row]
+            reader = csv.reader(file)
+            rows = [(reader.line_num, row) for row in reader if row]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path.name}: cannot be read as CSV ({error}).") from error
     if not rows:
         raise InputError(f"{path.name}: the file is empty.")
-    names = [name.strip() for name in rows[0]]
-    for number, row in enumerate(rows[1:], start=2):
+    names = [name.strip() for name in rows[0][1]]
+    for number, row in rows[1:]:
         if len(row) != len(names):
             raise InputError(
                 f"{path.name}: line {number} has {len(row)} fields, the header "
                 f"{len(names)}."
             )
-    columns = {n: [r[i].strip() for r in rows[1:]] for i, n in enumerate(names)}
+    columns = {n: [r[i].strip() for _, r in rows[1:]] for i, n in enumerate(names)}
     return names, columns
 
 
@@ -185,6 +199,16 @@ def _as_numbers(path, name, values):
                 "not a number. Scores must be numeric; drop other columns."
             ) from error
     return numbers
+
+
+def _labels_of(path, values):
+    """Labels as integers where all of them are numbers, none missing."""
+    for i, value in enumerate(values):
+        if value is None or value == "" or value != value:
+            raise InputError(
+                f"{path.name}: row {i + 1} of the data has no label: drop such rows."
+            )
+    return _numbers_if_possible(values)
 
 
 def _numbers_if_possible(values):

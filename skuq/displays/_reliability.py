@@ -5,6 +5,7 @@ from scipy.stats import binom
 
 from skuq._core._checks import check_option
 from skuq.displays._base import axes_for
+from skuq.exceptions import InputError
 from skuq.metrics._binned import binned_outcomes, error_of_state
 from skuq.metrics._reliability import curve_of_state
 
@@ -249,6 +250,10 @@ class ReliabilityDisplay:
         one = self.curve.weight.ndim == 1
         style = ("bars" if one else "line") if style is None else style
         check_option("style", style, STYLES if one else ("line",))
+        if band is not None and not 0 < band < 1:
+            raise InputError(
+                f"band must be a fraction in (0, 1) or None, got {band!r}."
+            )
         ax = axes_for(ax, "ReliabilityDisplay.plot")
         edges = self.state.edges()
         if reference:

@@ -332,7 +332,8 @@ class TestOptions:
         ax = figure.add_axes((0.2, 0.4, 0.6, 0.5))
         display = ReliabilityDisplay.from_predictions(*problem, ax=ax)
         figure.draw_without_rendering()
-        assert ax.get_position(original=True).bounds == (0.2, 0.4, 0.6, 0.5)
+        bounds = ax.get_position(original=True).bounds
+        assert bounds == pytest.approx((0.2, 0.4, 0.6, 0.5))
         assert display.histogram_ax_ is not None
         assert display.histogram_ax_ is not ax
 
