@@ -62,6 +62,8 @@ class Binning:
         Which edge belongs to a bin.
     edges : {"exact", "numpy", "torch", "division"}
         How equal-width edges are rounded.
+    single : bool
+        Whether scores are rounded to float32 first.
     """
 
     kind: str = "top-label"
@@ -69,13 +71,14 @@ class Binning:
     strategy: str = "uniform"
     closed: str = "right"
     edges: str = "exact"
+    single: bool = False
 
     def uniform(self, dtype: Any) -> np.ndarray:
         """The equal-width edges for scores of `dtype`.
 
         Edges are in the precision of the scores: a float32 0.1 lies on the edge 0.1.
         """
-        name = "float32" if "float32" in str(dtype) else "float64"
+        name = "float32" if self.single or "float32" in str(dtype) else "float64"
         return uniform_edges(self.n_bins, self.closed, self.edges, name)
 
 
@@ -144,6 +147,9 @@ def bin_statistic(table: ScoreTable, binning: Binning) -> BinSums | CollectedOut
 
     def sums(window: Window) -> np.ndarray:
         part = read(table, window)
+        if binning.single:
+            xp = array_namespace(part.score)
+            part = part._replace(score=xp.astype(part.score, xp.float32))
         return np.stack(sum_in_bins(part, edges, binning.closed))
 
     return BinSums(binning, *reduce(np.add, map_ordered(sums, windows)))

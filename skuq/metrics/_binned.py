@@ -60,16 +60,18 @@ CONVENTIONS: dict[str, dict[str, Any]] = {
 BinState = BinSums | CollectedOutcomes
 
 
-def binning_of(convention: str, n_classes_columns: int, **options: Any) -> Binning:
+def binning_of(convention: str, n_columns: int, **options: Any) -> Binning:
     """The binning of a convention, with the options that are not None in its place."""
     check_option("convention", convention, tuple(CONVENTIONS))
     chosen = dict(CONVENTIONS[convention])
     chosen.update({k: v for k, v in options.items() if v is not None})
     kind = chosen.get("kind", "top-label")
     if kind == "binary-positive":
-        chosen["kind"] = "positive" if n_classes_columns <= 2 else "top-label"
+        chosen["kind"] = "positive" if n_columns <= 2 else "top-label"
     elif kind == "one-column-positive":
-        chosen["kind"] = "positive" if n_classes_columns == 1 else "top-label"
+        chosen["kind"] = "positive" if n_columns == 1 else "top-label"
+    if convention == "torchmetrics":  # casts confidences, not positive probabilities
+        chosen["single"] = chosen.get("kind") == "top-label"
     binning = Binning(**chosen)
     check_option("kind", binning.kind, KINDS)
     check_option("strategy", binning.strategy, STRATEGIES)
