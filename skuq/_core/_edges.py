@@ -42,18 +42,8 @@ def _numpy(n: int, _: type) -> np.ndarray:
 def _torch(n: int, scalar: type) -> np.ndarray:
     """As torch.linspace: from both ends, rounded once each (fused multiply-add)."""
     step = Fraction(float(scalar(1) / scalar(n)))
-    exact = [step * k if k < (n + 1) // 2 else 1 - step * (n - k) for k in range(n + 1)]
-    return np.array([_round_to(value, scalar) for value in exact])
-
-
-def _round_to(value: Fraction, scalar: type) -> float:
-    """`value` rounded once to the precision of `scalar`."""
-    double = float(value)
-    if scalar is np.float64:
-        return double
-    near = np.float32(double)
-    neighbours = (np.nextafter(near, -1, dtype=near.dtype), near, np.nextafter(near, 2))
-    return float(min(neighbours, key=lambda e: abs(Fraction(float(e)) - value)))
+    edges = [step * k if k < (n + 1) // 2 else 1 - step * (n - k) for k in range(n + 1)]
+    return np.array([float(edge) for edge in edges])  # exact where scalar is float32
 
 
 def _division(n: int, _: type) -> np.ndarray:
