@@ -26,6 +26,7 @@ from skuq._core._arrays import (
 # memory and no gain, since the interpreter lock is taken for every block.)
 HOST_BLOCK = 2**16
 ACCELERATOR_BLOCK = 2**25
+LEAST = 256  # columns of a block on the host, so that loops over them pay
 
 
 class Block(NamedTuple):
@@ -90,25 +91,37 @@ class ScoreTable:
         """Windows in order, each of about `size` scores, by default one block."""
         if not _on_host(self.scores):
             size = ACCELERATOR_BLOCK
-        return _windows(self.scores.shape, size or HOST_BLOCK)
+        return _windows(
+            self.scores.shape, size or max(HOST_BLOCK, LEAST * self.n_columns)
+        )
 
-    def columns(self, window: Window) -> Array:
-        """The scores of `window` as a class-major `(n_columns, m)` block."""
+    def part(self, window: Window) -> Array:
+        """The scores of `window` as they lie in memory, in two or three dimensions."""
         part = self.scores[window.samples, ...]
+        if part.ndim < 3:
+            return part
+        n, k = part.shape[:2]
+        flat = array_namespace(part).reshape(part, (n, k, -1))
+        return flat[:, :, window.pixels]
+
+    def columns(self, window: Window, *, copy: bool = True) -> Array:
+        """The scores of `window` as a class-major `(n_columns, m)` block.
+
+        With ``copy=False`` that of a table is a transposed view, not contiguous.
+        """
+        part = self.part(window)
         if part.ndim == 1:
             return part[None, :]
         if part.ndim == 2:
-            return contiguous(part.T)
-        xp = array_namespace(part)
-        n, k = part.shape[:2]
-        part = xp.reshape(part, (n, k, -1))[:, :, window.pixels]
-        if n == 1:
+            return contiguous(part.T) if copy else part.T
+        if part.shape[0] == 1:
             return part[0, ...]
-        return xp.reshape(xp.moveaxis(part, 1, 0), (k, -1))
+        xp = array_namespace(part)
+        return xp.reshape(xp.moveaxis(part, 1, 0), (part.shape[1], -1))
 
-    def block(self, window: Window) -> Block:
+    def block(self, window: Window, *, copy: bool = True) -> Block:
         """The positions of `window` that count; there may be none."""
-        scores = self.columns(window)
+        scores = self.columns(window, copy=copy)
         codes, weight = self.targets(window)
         if self.void is None:
             return Block(scores, codes, weight)

@@ -89,12 +89,13 @@ def _extent(table: ScoreTable, name: str) -> tuple[float, float, float]:
     xp = array_namespace(table.scores)
     low, high, sum_error = np.inf, -np.inf, 0.0
     for window in table.windows():
-        block = table.columns(window)
-        bottom, top = float(xp.min(block)), float(xp.max(block))
+        part = table.part(window)
+        bottom, top = float(xp.min(part)), float(xp.max(part))
         if not max(-bottom, top) < LARGEST_LOGIT:  # also catches NaN
-            raise InputError(_not_finite(block, name))
+            raise InputError(_not_finite(part, name))
         low, high = min(low, bottom), max(high, top)
         if table.n_columns > 1 and in_unit_interval(low, high):
+            block = table.columns(window)
             error = float(xp.max(xp.abs(xp.sum(block, axis=0) - 1.0)))
             sum_error = max(sum_error, error)
     return low, high, sum_error

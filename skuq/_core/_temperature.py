@@ -19,7 +19,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skuq._core._arrays import Array, accumulator_dtype, array_namespace, pick, to_numpy
+from skuq._core._arrays import (
+    Array,
+    accumulator_dtype,
+    array_namespace,
+    device,
+    is_numpy_array,
+    pick,
+    to_numpy,
+)
 from skuq._core._blocks import ScoreTable
 from skuq._core._links import as_logits
 
@@ -160,18 +168,21 @@ def _next(
 def moments(table: ScoreTable, kind: str, b: float) -> Moments:
     """All moments at ``b`` in one pass."""
     total = np.zeros(5)
+    work = _Workspace() if is_numpy_array(table.scores) else None
     for window in table.windows():
-        scores, codes, weight = table.block(window)
-        total += to_numpy(_block_sums(as_logits(scores, kind), codes, weight, b))
+        scores, codes, weight = table.block(window, copy=work is None)
+        if work is None:
+            terms = _terms(as_logits(scores, kind), codes, b)
+        else:
+            terms = work.terms(scores, kind, codes, b)
+        total += _sums(terms, weight)
     return Moments(*(float(x) for x in total[:4] / total[4]))
 
 
-def _block_sums(z: Array, y: Array, w: Array | None, b: float) -> Array:
-    """Sums over a block of w times each moment, and of w."""
+def _terms(z: Array, y: Array, b: float) -> tuple[Array, Array, Array, Array]:
+    """Each moment of every column of a block of logits."""
     xp = array_namespace(z)
-    wide = accumulator_dtype(z)
-    top = xp.max(z, axis=0)
-    z = z - top  # at most 0: exp cannot overflow
+    z = z - xp.max(z, axis=0)  # at most 0: exp cannot overflow
     z_y = pick(z, y)
     q = xp.exp(z * b)
     total = xp.sum(q, axis=0)
@@ -179,16 +190,66 @@ def _block_sums(z: Array, y: Array, w: Array | None, b: float) -> Array:
     first = xp.sum(q, axis=0) / total
     q *= z
     second = xp.sum(q, axis=0) / total
-    terms = (
-        xp.log(total) - b * z_y,
-        first - z_y,
-        second - first * first,
-        xp.astype(z_y < 0, z.dtype),
-    )
-    if w is None:
-        sums = [xp.sum(term, dtype=wide) for term in terms]
-        sums.append(xp.asarray(float(y.shape[0]), dtype=wide, device=sums[0].device))
+    wrong = xp.astype(z_y < 0, z.dtype)
+    return xp.log(total) - b * z_y, first - z_y, second - first * first, wrong
+
+
+class _Workspace:
+    """`_terms` in numpy, in two blocks of memory that are used again and again.
+
+    Fresh memory for every operation costs three times the arithmetic, in page faults.
+    """
+
+    def __init__(self) -> None:
+        self.size = 0
+
+    def terms(
+        self, scores: np.ndarray, kind: str, y: np.ndarray, b: float
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Each moment of every column of a block of scores, in any memory order."""
+        z, q = self._blocks((max(2, scores.shape[0]), scores.shape[1]), scores.dtype)
+        _read_logits(scores, kind, z)
+        z -= z.max(axis=0)
+        z_y = pick(z, y)
+        np.multiply(z, b, out=q)
+        np.exp(q, out=q)
+        total = q.sum(axis=0)
+        q *= z
+        first = q.sum(axis=0) / total
+        q *= z
+        second = q.sum(axis=0) / total
+        wrong = (z_y < 0).astype(z.dtype)
+        return np.log(total) - b * z_y, first - z_y, second - first * first, wrong
+
+    def _blocks(
+        self, shape: tuple[int, int], dtype: np.dtype
+    ) -> tuple[np.ndarray, np.ndarray]:
+        n = shape[0] * shape[1]
+        if n > self.size:
+            self.size, self.memory = n, (np.empty(n, dtype), np.empty(n, dtype))
+        first, second = self.memory
+        return first[:n].reshape(shape), second[:n].reshape(shape)
+
+
+def _read_logits(scores: np.ndarray, kind: str, out: np.ndarray) -> None:
+    """Write the logits of a block of scores into `out`, as `as_logits` gives them."""
+    if scores.shape[0] == 1:
+        out[1:] = scores
+        out[0] = 0 if kind == "logit" else 1 - scores[0]
     else:
-        sums = [xp.sum(xp.astype(term, wide) * w) for term in terms]
-        sums.append(xp.sum(w))
-    return xp.stack(sums)
+        np.copyto(out, scores)
+    if kind == "proba":
+        np.clip(out, np.finfo(out.dtype).smallest_normal, 1, out=out)
+        np.log(out, out=out)
+
+
+def _sums(terms: tuple[Array, ...], weight: Array | None) -> np.ndarray:
+    """Weighted sums of the terms, then that of the weights, on the host."""
+    xp, wide = array_namespace(terms[0]), accumulator_dtype(terms[0])
+    if weight is None:
+        count = xp.asarray(
+            float(terms[0].shape[0]), dtype=wide, device=device(terms[0])
+        )
+        return to_numpy(xp.stack([*(xp.sum(t, dtype=wide) for t in terms), count]))
+    weighted = [xp.sum(xp.astype(term, wide) * weight) for term in terms]
+    return to_numpy(xp.stack([*weighted, xp.sum(weight)]))
