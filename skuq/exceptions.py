@@ -11,7 +11,8 @@
     ├── CalibrationWarning                        the calibration set says too little
     │   ├── SeparableDataWarning                  every label right: temperature -> 0
     │   ├── WorseThanChanceWarning                scores mislead: temperature -> inf
-    │   └── ConstantScoresWarning                 scores that are equal for all classes
+    │   ├── ConstantScoresWarning                 scores that are equal for all classes
+    │   └── ZeroProbabilityWarning                probability 0 for what came true
     ├── ConvergenceWarning                        a solver stopped before its tolerance
     └── MissingClassWarning                       a class without calibration samples
 
@@ -30,6 +31,7 @@ __all__ = [
     "SkuqWarning",
     "StateMismatchError",
     "WorseThanChanceWarning",
+    "ZeroProbabilityWarning",
 ]
 
 
@@ -67,6 +69,10 @@ class WorseThanChanceWarning(CalibrationWarning):
 
 class ConstantScoresWarning(CalibrationWarning):
     """All classes of every sample have the same score."""
+
+
+class ZeroProbabilityWarning(CalibrationWarning):
+    """A class that came true was given a probability of exactly zero."""
 
 
 class ConvergenceWarning(SkuqWarning):

@@ -6,15 +6,18 @@ binary problem may come with the single row of its positive class.
 
 from skuq._core._arrays import Array, array_namespace, clip
 
+# The smallest normal float32: the least probability that has a logarithm here.  The
+# same for float64, so that both precisions of the same probabilities calibrate alike.
+LEAST_PROBABILITY = 2.0**-126
+
 
 def log_of_proba(p: Array) -> Array:
-    """log(p) with p clipped to [smallest normal number, 1], so that it is finite.
+    """log(p) with p clipped to [LEAST_PROBABILITY, 1], so that it is finite.
 
     Clipping, not adding a constant: the logits of a saturated network survive a round
     trip through its probabilities.
     """
-    xp = array_namespace(p)
-    return xp.log(clip(p, float(xp.finfo(p.dtype).smallest_normal), 1.0))
+    return array_namespace(p).log(clip(p, LEAST_PROBABILITY, 1.0))
 
 
 def both_rows(block: Array, kind: str) -> Array:

@@ -29,7 +29,7 @@ from skuq._core._arrays import (
     to_numpy,
 )
 from skuq._core._blocks import ScoreTable
-from skuq._core._links import as_logits
+from skuq._core._links import LEAST_PROBABILITY, as_logits, both_rows
 
 # The search ends at T = LOWEST * min(1, s) and T = HIGHEST * max(1, s), where s is the
 # root mean square of the logits about the mean of their row.
@@ -194,6 +194,18 @@ def _terms(z: Array, y: Array, b: float) -> tuple[Array, Array, Array, Array]:
     return xp.log(total) - b * z_y, first - z_y, second - first * first, wrong
 
 
+def count_impossible(table: ScoreTable) -> int:
+    """Samples whose true class was given a probability of zero."""
+    count = 0
+    for window in table.windows():
+        scores, codes, weight = table.block(window, copy=False)
+        zero = pick(both_rows(scores, "proba"), codes) < LEAST_PROBABILITY
+        if weight is not None:
+            zero = zero & (weight > 0)
+        count += int(array_namespace(zero).count_nonzero(zero))
+    return count
+
+
 class _Workspace:
     """`_terms` in numpy, in two blocks of memory that are used again and again.
 
@@ -239,7 +251,7 @@ def _read_logits(scores: np.ndarray, kind: str, out: np.ndarray) -> None:
     else:
         np.copyto(out, scores)
     if kind == "proba":
-        np.clip(out, np.finfo(out.dtype).smallest_normal, 1, out=out)
+        np.clip(out, LEAST_PROBABILITY, 1, out=out)
         np.log(out, out=out)
 
 

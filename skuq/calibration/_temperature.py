@@ -2,7 +2,7 @@
 
 import warnings
 
-from skuq._core._temperature import Outcome, fit_temperature
+from skuq._core._temperature import Outcome, count_impossible, fit_temperature
 from skuq.base import BaseCalibrator
 from skuq.exceptions import (
     ConstantScoresWarning,
@@ -10,6 +10,7 @@ from skuq.exceptions import (
     InputError,
     SeparableDataWarning,
     WorseThanChanceWarning,
+    ZeroProbabilityWarning,
 )
 
 PRESAMPLE = 4096
@@ -53,7 +54,7 @@ class TemperatureScaler(BaseCalibrator):
         What the scores are, resolved once in `fit` and stored as `input_`: with
         "auto", probabilities if all values lie in [0, 1] and all rows sum to one
         (within 1e-2), logits if some value lies outside [0, 1].  Probabilities become
-        the logits ``log(p)``, with p clipped at the smallest normal number.
+        the logits ``log(p)``, with p clipped at 2**-126, the smallest normal float32.
     classes : array-like of shape (n_classes,), default=None
         The label of each score column.  None learns them from `y`.
     ignore_index : int or str, default=None
@@ -91,6 +92,9 @@ class TemperatureScaler(BaseCalibrator):
         If uniform probabilities are best: T stops at its upper bound.
     skuq.exceptions.ConstantScoresWarning
         If the scores of each sample are all equal: T is 1.
+    skuq.exceptions.ZeroProbabilityWarning
+        If a true class was given probability 0, as forests do: the clipped value then
+        decides the temperature.
     skuq.exceptions.ConvergenceWarning
         If `max_iter` passes were not enough.
 
@@ -148,6 +152,14 @@ class TemperatureScaler(BaseCalibrator):
         self.presample = presample
 
     def _fit(self, table, kind):
+        if kind == "proba" and (count := count_impossible(table)):
+            warnings.warn(
+                f"TemperatureScaler: {count} of the calibration samples have "
+                "probability 0 for their true class, and these decide the temperature: "
+                "prefer scores without exact zeros, such as logits.",
+                ZeroProbabilityWarning,
+                stacklevel=3,
+            )
         fit = fit_temperature(
             table,
             kind,

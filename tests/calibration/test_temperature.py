@@ -16,6 +16,7 @@ from skuq.exceptions import (
     InputError,
     SeparableDataWarning,
     WorseThanChanceWarning,
+    ZeroProbabilityWarning,
 )
 from skuq.metrics import log_loss
 
@@ -171,8 +172,10 @@ def test_certain_but_wrong_probabilities_stay_finite():
     y = np.repeat([0, 1], 50)
     y[0] = 1  # stated with certainty, and wrong
     for dtype in (np.float64, np.float32):
-        scaler = TemperatureScaler().fit(p.astype(dtype), y)
+        with pytest.warns(ZeroProbabilityWarning, match="1 of the calibration"):
+            scaler = TemperatureScaler().fit(p.astype(dtype), y)
         assert scaler.converged_
+        assert scaler.temperature_ == pytest.approx(126 * np.log(2) / np.log(99))
         proba = scaler.predict_proba(p.astype(dtype))
         assert proba[0, 1] == pytest.approx(0.01, rel=1e-3)  # the share of errors
 
@@ -181,7 +184,9 @@ def test_certain_probabilities_of_one_column_stay_finite():
     p = np.repeat([1.0, 0.0], 50)
     y = np.repeat([1, 0], 50)
     y[[0, 99]] = [0, 1]
-    proba = TemperatureScaler().fit(p, y).predict_proba(p)
+    with pytest.warns(ZeroProbabilityWarning, match="2 of the calibration"):
+        scaler = TemperatureScaler().fit(p, y)
+    proba = scaler.predict_proba(p)
     np.testing.assert_allclose(proba[:50, 1], 0.98, rtol=1e-6)
 
 

@@ -205,7 +205,7 @@ def test_rounded_probabilities_are_probabilities(calibrator_class, problem):
         calibrator = calibrator_class().fit(rounded, y)
         assert calibrator.input_ == "proba"
         np.testing.assert_allclose(calibrator.predict_proba(rounded), exact, atol=5e-3)
-    few = np.round(p, 3)
+    few = np.maximum(np.round(p, 3), 1e-3)
     assert calibrator_class().fit(few, y).input_ == "proba"
 
 
