@@ -1,6 +1,7 @@
 """What ``skuq demo`` shows: a table and a picture, before and after calibration."""
 
 from copy import copy
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from skuq.evaluation import compare_predictions
 from skuq.exceptions import InputError
 from skuq.report import text_table
 
+PICTURES = (".png", ".pdf", ".svg")
 FEWEST_ROWS = 20  # of a user's own file
 
 
@@ -35,6 +37,11 @@ class Case(NamedTuple):
 
 def run_demo(data, output, seed):
     """Print the tables and write the picture."""
+    if (suffix := Path(output).suffix) not in PICTURES:
+        raise InputError(
+            f"{output}: unknown picture type {suffix!r}, expected one of "
+            f"{', '.join(PICTURES)}."
+        )
     cases = [_own_case(data)] if data else _shipped_cases()
     for case in cases:
         print(f"{case.title}\ntemperature T = {case.temperature:.4f}")

@@ -5,6 +5,7 @@ Looks through Pipeline, searches and FrozenEstimator at the model inside.
 
 from typing import NamedTuple
 
+import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
@@ -37,24 +38,26 @@ def response_of(estimator, X, method="auto"):
     """
     check_option("response_method", method, ("auto", *RESPONSES))
     estimator, X = _innermost(estimator, X)
+    if method == "auto" and _gives_logits(estimator):
+        return Response(_flat(_forward(estimator, X)), "logit")
     if method == "auto":
-        if _is_skorch(estimator):
-            return _skorch_response(estimator, X)
-        found = [name for name in AUTO if hasattr(estimator, name)]
-        if not found:
-            raise InputError(
-                f"{type(estimator).__name__} has none of {', '.join(AUTO)}: a "
-                "classifier with one of them can be calibrated."
-            )
-        method = found[0]
-    elif not hasattr(estimator, method):
+        method = next((name for name in AUTO if hasattr(estimator, name)), None)
+    if method is None:
+        raise InputError(
+            f"{type(estimator).__name__} has none of {', '.join(AUTO)}: a classifier "
+            "with one of them can be calibrated."
+        )
+    if not hasattr(estimator, method):
         raise InputError(
             f"{type(estimator).__name__} has no {method}: choose another "
             "response_method, or 'auto'."
         )
     if method == "decision_function":
         _refuse_pairwise(estimator)
-    return Response(_flat(as_array(getattr(estimator, method)(X))), RESPONSES[method])
+    scores = _flat(as_array(getattr(estimator, method)(X)))
+    if method != "predict_logits":
+        _refuse_wrong_axis(estimator, scores)
+    return Response(scores, RESPONSES[method])
 
 
 def _innermost(estimator, X):
@@ -72,28 +75,43 @@ def _innermost(estimator, X):
             return estimator, X
 
 
-def _is_skorch(estimator):
-    """Whether this is a skorch net, without importing skorch."""
-    return hasattr(estimator, "forward_iter") and hasattr(estimator, "criterion_")
+def _gives_logits(estimator):
+    """Whether the forward pass of this is that of a skorch net trained on logits.
+
+    Looks for attributes of skorch's nets, so as not to import skorch.
+    """
+    if hasattr(estimator, "predict_logits") or not hasattr(estimator, "forward_iter"):
+        return False
+    return bool(_criteria(estimator) & LOGIT_CRITERIA) and _is_automatic(estimator)
 
 
-def _skorch_response(net, X):
-    """Logits where the criterion takes logits; probabilities otherwise."""
-    names = {cls.__name__ for cls in type(net.criterion_).__mro__}
-    if names & LOGIT_CRITERIA and net.predict_nonlinearity == "auto":
-        scores = net.forward(X)
-        if isinstance(scores, tuple):
-            scores = scores[0]
-        return Response(_flat(to_numpy(scores)), "logit")
-    proba = to_numpy(net.predict_proba(X))
-    takes_proba = "NLLLoss" in names or net.predict_nonlinearity != "auto"
-    if proba.ndim > 2 and not takes_proba:
+def _forward(net, X):
+    """Logits of all batches; of a module that returns several things, the first."""
+    batches = [
+        to_numpy(out[0] if isinstance(out, tuple) else out)
+        for out in net.forward_iter(X)
+    ]
+    return np.concatenate(batches)
+
+
+def _criteria(net):
+    """Names of the classes of a net's criterion."""
+    return {cls.__name__ for cls in type(getattr(net, "criterion_", None)).__mro__}
+
+
+def _is_automatic(net):
+    """Whether skorch chooses the function that makes probabilities."""
+    return getattr(net, "predict_nonlinearity", None) == "auto"
+
+
+def _refuse_wrong_axis(estimator, scores):
+    """Skorch's own softmax over maps runs along their width."""
+    softmax = "CrossEntropyLoss" in _criteria(estimator) and _is_automatic(estimator)
+    if scores.ndim > 2 and softmax:
         raise InputError(
-            "skorch would apply its softmax to the last axis of these maps, which is "
-            "not the class axis: set predict_nonlinearity=None and return "
-            "probabilities from the module, or train with CrossEntropyLoss."
+            "skorch applies its softmax to the last axis of these maps, which is not "
+            "the class axis: use response_method='auto', which takes the logits."
         )
-    return Response(proba, "proba")
 
 
 def _refuse_pairwise(estimator):

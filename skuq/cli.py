@@ -26,7 +26,7 @@ def main(argv=None):
     try:
         run_demo(args.data, args.output, args.seed)
     except (SkuqError, OSError) as error:
-        print(f"skuq: {error}", file=sys.stderr)
+        print("skuq:", " ".join(str(error).split()), file=sys.stderr)
         return 2
     return 0
 
@@ -55,8 +55,15 @@ def _parser():
     demo.add_argument(
         "--output", metavar="PNG", default="skuq-demo.png", help="the picture to write"
     )
-    demo.add_argument("--seed", type=int, default=0, help="seed of the resampling")
+    demo.add_argument("--seed", type=_seed, default=0, help="seed of the resampling")
     return parser
+
+
+def _seed(text):
+    seed = int(text)
+    if seed < 0:
+        raise argparse.ArgumentTypeError(f"a seed must be at least 0, got {seed}")
+    return seed
 
 
 if __name__ == "__main__":

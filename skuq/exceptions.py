@@ -4,6 +4,7 @@
 
     SkuqError
     ├── InputError (ValueError)                   what was passed cannot be used
+    │   └── NoSamplesError                        nothing is left that counts
     ├── StateMismatchError (ValueError)           two statistics that cannot be added
     └── MissingDependencyError (ImportError)      an optional library is not installed
 
@@ -26,6 +27,7 @@ __all__ = [
     "InputError",
     "MissingClassWarning",
     "MissingDependencyError",
+    "NoSamplesError",
     "SeparableDataWarning",
     "SkuqError",
     "SkuqWarning",
@@ -41,6 +43,10 @@ class SkuqError(Exception):
 
 class InputError(SkuqError, ValueError):
     """An argument has a shape, range or label that cannot be used."""
+
+
+class NoSamplesError(InputError):
+    """There are no samples, or all have no weight or are void."""
 
 
 class StateMismatchError(SkuqError, ValueError):

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from skuq.exceptions import StateMismatchError
+from skuq.exceptions import NoSamplesError, StateMismatchError
 
 
 def summed() -> Any:
@@ -60,4 +60,6 @@ class MeanSum(Accumulator):
     @property
     def mean(self) -> float:
         """The weighted mean."""
+        if self.weight == 0:
+            raise NoSamplesError("no sample that counts has a weight above zero.")
         return float(self.total / self.weight)

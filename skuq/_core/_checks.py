@@ -18,7 +18,7 @@ from skuq._core._arrays import (
     to_real_floating,
 )
 from skuq._core._blocks import ScoreTable
-from skuq.exceptions import InputError
+from skuq.exceptions import InputError, NoSamplesError
 
 INPUT_KINDS = ("auto", "logit", "proba")
 
@@ -147,7 +147,9 @@ def check_weight(sample_weight: Any, labels: Array, scores: Array) -> Array | No
             "and at least 0."
         )
     if high == 0:
-        raise InputError("sample_weight is zero for every sample: give some a weight.")
+        raise NoSamplesError(
+            "sample_weight is zero for every sample: give some a weight."
+        )
     return w
 
 
@@ -157,7 +159,7 @@ def check_some_left(codes: Array, void: int | None, ignore_index: Any) -> None:
         return
     xp = array_namespace(codes)
     if bool(xp.all(codes == void)):
-        raise InputError(
+        raise NoSamplesError(
             f"every label equals ignore_index={ignore_index!r}: nothing is left."
         )
 

@@ -20,7 +20,7 @@ from skuq._core._arrays import (
     to_numpy,
 )
 from skuq._core._checks import check_some_left, host_summary, is_integral
-from skuq.exceptions import InputError
+from skuq.exceptions import InputError, NoSamplesError
 
 CHUNK = 2**15  # labels looked at together: bounds the extra memory
 
@@ -116,7 +116,7 @@ def distinct_labels(y: Any, *, ignore_index: Any = None) -> np.ndarray:
     if ignore_index is not None:
         found = found[found != ignore_index]
     if len(found) == 0:
-        raise InputError(
+        raise NoSamplesError(
             "there are no labels to learn the classes from"
             f"{'' if ignore_index is None else f' but ignore_index={ignore_index!r}'}."
         )

@@ -170,6 +170,8 @@ class TorchModuleClassifier(ClassifierMixin, BaseEstimator):
         """The outputs for all of `X`, checked against the classes."""
         if self.output not in ("logit", "proba"):
             raise InputError(f"output must be 'logit' or 'proba', got {self.output!r}.")
+        if self.batch_size < 1:
+            raise InputError(f"batch_size must be at least 1, got {self.batch_size}.")
         X, place = as_array(X), self._place()
         with _evaluating(self.module), torch.inference_mode():
             outputs = [
@@ -199,7 +201,11 @@ class TorchModuleClassifier(ClassifierMixin, BaseEstimator):
         return torch.device(wanted)
 
     def _batch(self, part, place):
-        batch = torch.as_tensor(part).to(place)
+        # A copy, since a module may work in place.
+        if is_torch_array(part):
+            batch = part.clone().to(place)
+        else:
+            batch = torch.from_numpy(np.array(part)).to(place)
         if batch.is_floating_point():
             first = next(self.module.parameters(), None)
             batch = batch.to(
@@ -216,7 +222,10 @@ class TorchModuleClassifier(ClassifierMixin, BaseEstimator):
     def _like(X, out):
         """`out` as a tensor where `X` is one, else as a numpy array."""
         out = out.clone()  # an ordinary tensor, not one of inference mode
-        return out.to(X.device) if is_torch_array(X) else out.cpu().numpy()
+        if is_torch_array(X):
+            return out.to(X.device)
+        out = out.cpu()
+        return (out.float() if out.dtype == torch.bfloat16 else out).numpy()
 
     def __sklearn_is_fitted__(self):
         """The module is trained already."""

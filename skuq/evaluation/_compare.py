@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from skuq.exceptions import InputError
 from skuq.metrics import (
     Interval,
     accuracy_score,
@@ -101,6 +102,8 @@ def compare_predictions(
     >>> sorted(comparison.rows["calibrated"])
     ['Brier score', 'ECE', 'accuracy', 'log loss']
     """
+    if not probas:
+        raise InputError("probas is empty: pass at least one named prediction.")
     metrics = DEFAULT_METRICS if metrics is None else metrics
     rows = {
         name: {

@@ -4,6 +4,7 @@ Notation: bin b holds weight w_b; conf_b is its mean stated probability, acc_b t
 that came true, N the total weight, K the number of classes.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from skuq._core._binning import (
 )
 from skuq._core._checks import check_option
 from skuq._core._edges import CLOSED
-from skuq.exceptions import InputError
+from skuq.exceptions import InputError, NoSamplesError
 from skuq.metrics._inputs import score_table
 
 KINDS = ("top-label", "positive", "classwise")
@@ -120,6 +121,8 @@ def error_of_state(
             s.sum(axis=0, keepdims=True) for s in (weight, score, outcome)
         )
     total = weight.sum(axis=1, keepdims=True)
+    if total[0, 0] == 0:
+        raise NoSamplesError("no sample that counts has a weight above zero.")
     gap = np.divide(
         np.abs(score - outcome), weight, out=np.zeros_like(weight), where=weight > 0
     )
@@ -137,6 +140,25 @@ def _class_share(class_average: str, outcome: np.ndarray, total: np.ndarray) -> 
     if class_average == "prevalence" and len(outcome) > 1:
         return outcome.sum(axis=1) / total[:, 0]
     return 1 / len(outcome)
+
+
+def deviation_of_states(
+    state: BinState, origin: BinState, *, norm: str = "l1", class_average: str = "macro"
+) -> float:
+    """The calibration error of the difference of two states: a distance of their gaps.
+
+    By the triangle inequality their errors differ by no more.
+    """
+    here, there = binned(state), binned(origin)
+    mass = there.weight.sum() / here.weight.sum()
+    moved = (here.score - here.outcome) * mass - (there.score - there.outcome)
+    difference = replace(there, score=there.outcome + moved)
+    return error_of_state(difference, norm=norm, class_average=class_average)
+
+
+def maximum_deviation_of_states(state: BinState, origin: BinState) -> float:
+    """As `deviation_of_states`, of the largest gap."""
+    return deviation_of_states(state, origin, norm="max")
 
 
 def maximum_of_state(state: BinState) -> float:

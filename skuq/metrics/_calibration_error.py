@@ -2,11 +2,17 @@
 
 from typing import Any
 
-from skuq.metrics._binned import binned_outcomes, error_of_state, maximum_of_state
+from skuq.metrics._binned import (
+    binned_outcomes,
+    deviation_of_states,
+    error_of_state,
+    maximum_deviation_of_states,
+    maximum_of_state,
+)
 from skuq.metrics._streaming import streams_with
 
 
-@streams_with(binned_outcomes, error_of_state)
+@streams_with(binned_outcomes, error_of_state, deviation_of_states)
 def expected_calibration_error(
     y_true: Any,
     y_proba: Any,
@@ -124,7 +130,7 @@ def expected_calibration_error(
     return error_of_state(state, norm=norm, class_average=class_average)
 
 
-@streams_with(binned_outcomes, maximum_of_state)
+@streams_with(binned_outcomes, maximum_of_state, maximum_deviation_of_states)
 def maximum_calibration_error(
     y_true: Any,
     y_proba: Any,

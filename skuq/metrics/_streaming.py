@@ -14,20 +14,28 @@ class Metric(Protocol):
     __name__: str
     statistic: Callable[..., Accumulator]
     compute: Callable[..., Any]
+    deviation: Callable[..., float] | None
 
     def __call__(self, y_true: Any, y_proba: Any, **options: Any) -> float:
         """The metric of probabilities."""
 
 
 def streams_with(
-    statistic: Callable[..., Accumulator], compute: Callable[..., Any]
+    statistic: Callable[..., Accumulator],
+    compute: Callable[..., Any],
+    deviation: Callable[..., float] | None = None,
 ) -> Callable[[Callable[..., float]], Metric]:
-    """Tell which statistic of a batch, and which function of it, make up a metric."""
+    """Tell which statistic of a batch, and which function of it, make up a metric.
+
+    A metric that is a norm, and so biased upwards near 0, also has a `deviation`: the
+    norm of the difference of two states.
+    """
 
     def declare(function: Callable[..., float]) -> Metric:
         metric = cast(Metric, function)
         metric.statistic = statistic
         metric.compute = compute
+        metric.deviation = deviation
         return metric
 
     return declare

@@ -272,7 +272,7 @@ def test_an_unknown_label_is_named(data):
 def test_integer_labels_of_any_value(data, labels):
     """scikit-learn 1.9's temperature scaling is silently wrong on these."""
     X_train, y_train, X_val, y_val, X_test, _ = data
-    codes = {name: label for name, label in zip(NAMES, labels, strict=True)}
+    codes = dict(zip(NAMES, labels, strict=True))
     rename = np.vectorize(codes.get)
     plain = CalibratedModel(logistic().fit(X_train, y_train)).fit(X_val, y_val)
     other = CalibratedModel(logistic().fit(X_train, rename(y_train)))

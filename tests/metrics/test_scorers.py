@@ -1,4 +1,4 @@
-"""Metrics as scikit-learn scorers: alone, several, weighted, in folds that miss a class."""
+"""Metrics as scikit-learn scorers: alone, several, weighted, in odd folds."""
 
 import pickle
 
