@@ -1,4 +1,4 @@
-"""The command line: what it prints and writes, and how it refuses what it cannot use."""
+"""The command line: what it prints and writes, and what it refuses."""
 
 import contextlib
 import functools
@@ -78,15 +78,16 @@ def picture(tmp_path):
     return tmp_path / "picture.png"
 
 
-class TestDemo:
-    @pytest.fixture(scope="class")
-    def demo(self, tmp_path_factory):
-        """Status, output and picture of one run for all tests of this class."""
-        path = tmp_path_factory.mktemp("demo") / "demo.png"
-        with contextlib.redirect_stdout(io.StringIO()) as out:
-            status = main(["demo", "--output", str(path)])
-        return status, out.getvalue(), path
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """Status, output and picture of one run, for several tests."""
+    path = tmp_path_factory.mktemp("demo") / "demo.png"
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        status = main(["demo", "--output", str(path)])
+    return status, out.getvalue(), path
 
+
+class TestDemo:
     def test_it_succeeds_and_says_where_the_picture_is(self, demo):
         status, out, path = demo
         assert status == 0
@@ -123,33 +124,16 @@ class TestDemo:
         assert len(temperatures(demo[1])) == 2
         assert min(temperatures(demo[1])) > 1.2
 
-    def test_a_run_can_be_repeated(self, demo, run, picture):
-        _, out, _ = run("demo", "--output", picture)
-        assert tables(out) == tables(demo[1])
-
     @pytest.mark.usefixtures("fewer_resamples")
-    def test_the_seed_moves_intervals_and_not_estimates(self, run, picture):
-        _, one, _ = run("demo", "--output", picture, "--seed", 1)
-        _, two, _ = run("demo", "--output", picture, "--seed", 2)
-        cells = [re.findall(CELL, text) for text in (one, two)]
-        assert [cell[0] for cell in cells[0]] == [cell[0] for cell in cells[1]]
-        assert cells[0] != cells[1]
-
-    @pytest.mark.usefixtures("fewer_resamples")
-    def test_without_output_the_picture_is_in_the_working_folder(
+    def test_without_output_one_picture_is_left_and_nothing_else(
         self, run, tmp_path, monkeypatch
     ):
         monkeypatch.chdir(tmp_path)
-        status, _, _ = run("demo")
-        assert status == 0
-        assert [path.name for path in tmp_path.iterdir()] == ["skuq-demo.png"]
-
-    @pytest.mark.usefixtures("fewer_resamples")
-    def test_no_figure_stays_open_and_no_global_generator_moves(self, run, picture):
         before = np.random.get_state()[1].copy()  # noqa: NPY002
-        run("demo", "--output", picture)
-        np.testing.assert_array_equal(before, np.random.get_state()[1])  # noqa: NPY002
+        assert run("demo")[0] == 0
+        assert [path.name for path in tmp_path.iterdir()] == ["skuq-demo.png"]
         assert plt.get_fignums() == []
+        np.testing.assert_array_equal(before, np.random.get_state()[1])  # noqa: NPY002
 
 
 @pytest.mark.usefixtures("fewer_resamples")
@@ -165,6 +149,7 @@ class TestOwnData:
     def check(self, run, path, picture):
         status, out, err = run("demo", "--data", path, "--output", picture)
         assert (status, err) == (0, "")
+        assert "note:" not in out  # the rows are shuffled
         assert temperatures(out) == pytest.approx([self.TRUE_TEMPERATURE], rel=0.15)
         (table,) = tables(out)
         assert table["before"]["accuracy"] == table["after"]["accuracy"]
@@ -247,10 +232,16 @@ class TestOwnData:
         assert "note: 1 of 3 classes occur only in the second half" in out
         assert "shuffle" in out
 
-    def test_shuffled_rows_get_no_note(self, run, tmp_path, picture, problem):
-        np.savez(tmp_path / "mine.npz", labels=problem[1], logits=problem[0])
-        _, out, _ = run("demo", "--data", tmp_path / "mine.npz", "--output", picture)
-        assert "note" not in out
+    def test_the_seed_alone_moves_the_intervals(self, run, tmp_path, picture):
+        z, y = make_logits(100, 3, temperature=2.5, random_state=0)
+        np.savez(tmp_path / "mine.npz", labels=y, logits=z)
+        argv = ["demo", "--data", tmp_path / "mine.npz", "--output", picture]
+        one, again, two = (run(*argv, "--seed", seed)[1] for seed in (1, 1, 2))
+        assert one == again
+        assert one != two
+        estimates = [[c[0] for c in re.findall(CELL, text)] for text in (one, two)]
+        assert len(estimates[0]) == 8
+        assert estimates[0] == estimates[1]
 
     def test_the_fewest_rows_are_enough(self, run, tmp_path, picture):
         z, y = make_logits(20, 2, temperature=2.5, random_state=0)
