@@ -215,8 +215,9 @@ class TorchModuleClassifier(ClassifierMixin, BaseEstimator):
 
     @staticmethod
     def _first(output):
-        """The scores of a module that returns several things."""
-        return output[0] if isinstance(output, tuple) else output
+        """The scores of a module that returns several things, or a bare number."""
+        scores = output[0] if isinstance(output, tuple) else output
+        return scores[None] if scores.ndim == 0 else scores
 
     @staticmethod
     def _like(X, out):

@@ -322,8 +322,8 @@ def lowest_share(n_runs):
 
 
 class TestCoverage:
-    # Of 250 runs that cover with probability 0.88 each, the share has a standard error
-    # of 0.0206, so at least 0.777 is asked for.  The percentile interval of these
+    # Of 150 runs that cover with probability 0.88 each, the share has a standard error
+    # of 0.0265, so at least 0.747 is asked for.  The percentile interval of these
     # calibration errors covers in 0.63 of the runs.
     @pytest.mark.parametrize(
         ("metric", "temperature"), [(log_loss, 2.0), (expected_calibration_error, 1.4)]
@@ -332,16 +332,17 @@ class TestCoverage:
         self, metric, temperature
     ):
         truth = metric(*draw(400_000, random_state=10**6, temperature=temperature))
-        estimate, low, high = intervals(metric, temperature, 250)
-        assert ((low <= truth) & (truth <= high)).mean() >= lowest_share(250)
+        estimate, low, high = intervals(metric, temperature, 150)
+        assert ((low <= truth) & (truth <= high)).mean() >= lowest_share(150)
         # And not because it is far too wide.
         assert (high - low).mean() < 1.5 * 2 * norm.isf(0.025) * estimate.std()
-
-    # Standard error of a share of 0.88: 0.0325, so at least 0.717 is asked for.
+    # Standard error of a share of 0.88: 0.042, so at least 0.670 is asked for.
+    # And not because it is far too wide.
+    # The plain basic interval reaches zero in 0.54 of the runs.
     def test_the_calibration_error_of_a_calibrated_model_reaches_down_to_zero(self):
-        estimate, low, _ = intervals(expected_calibration_error, 1.0, 100)
+        estimate, low, _ = intervals(expected_calibration_error, 1.0, 60)
         assert estimate.min() > 0.01  # the plain estimate is biased
-        assert (low == 0).mean() >= lowest_share(100)
+        assert (low == 0).mean() >= lowest_share(60)
 
 
 class TestRefusals:
