@@ -336,8 +336,8 @@ class TestCoverage:
         assert ((low <= truth) & (truth <= high)).mean() >= lowest_share(150)
         # And not because it is far too wide.
         assert (high - low).mean() < 1.5 * 2 * norm.isf(0.025) * estimate.std()
+
     # Standard error of a share of 0.88: 0.042, so at least 0.670 is asked for.
-    # And not because it is far too wide.
     # The plain basic interval reaches zero in 0.54 of the runs.
     def test_the_calibration_error_of_a_calibrated_model_reaches_down_to_zero(self):
         estimate, low, _ = intervals(expected_calibration_error, 1.0, 60)
