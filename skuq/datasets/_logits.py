@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from skuq.exceptions import InputError
+
 
 def make_logits(
     n_samples=1000,
@@ -40,6 +42,11 @@ def make_logits(
     y : ndarray of shape (n_samples, *spatial)
         Labels 0..n_classes-1.
 
+    Raises
+    ------
+    skuq.exceptions.InputError
+        If there are fewer than two classes, or `temperature` is not above 0.
+
     See Also
     --------
     skuq.calibration.TemperatureScaler : Finds the temperature again.
@@ -56,6 +63,10 @@ def make_logits(
     >>> logits.shape, y.shape
     ((4, 3, 2, 2), (4, 2, 2))
     """
+    if n_classes < 2:
+        raise InputError(f"n_classes must be at least 2, got {n_classes}.")
+    if not temperature > 0:
+        raise InputError(f"temperature must be above 0, got {temperature}.")
     rng = np.random.default_rng(random_state)
     shape = (n_samples, n_classes, *spatial)
     logits = rng.normal(scale=scale, size=shape)

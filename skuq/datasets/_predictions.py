@@ -118,7 +118,10 @@ def _from_arrays(path):
             f"{path.name}: scores must be numbers, {score!r} has dtype "
             f"{arrays[score].dtype}."
         )
-    return Predictions(arrays[score], arrays[label], known[score], None)
+    y = arrays[label]
+    if y.ndim == 2 and y.shape[1] == 1 and arrays[score].ndim < 3:
+        y = y[:, 0]
+    return Predictions(arrays[score], y, known[score], None)
 
 
 def _only(path, found, names, what):
@@ -225,21 +228,26 @@ def _kind_of(path, names):
     """The kind that prefixes such as ``proba_`` tell, and the names without them."""
     kinds, stripped = set(), []
     for name in names:
-        prefix, _, rest = name.partition("_")
-        if name in PROBA_NAMES or (rest and prefix in PROBA_NAMES):
-            kinds.add("proba")
-        elif name in LOGIT_NAMES or (rest and prefix in LOGIT_NAMES):
-            kinds.add("logit")
-        else:
-            kinds.add("auto")
-            rest = name
-        stripped.append(rest or name)
+        kind, rest = _kind_of_column(name)
+        kinds.add(kind)
+        stripped.append(rest)
     if len(kinds) > 1:
         raise InputError(
             f"{path.name}: the columns {names} mix kinds of scores: name all of them "
             "proba_*, or all logit_*, and drop the others."
         )
     return kinds.pop(), stripped
+
+
+def _kind_of_column(name):
+    """The kind that the name of one column tells, and the class it names."""
+    for kind, prefixes in (("proba", PROBA_NAMES), ("logit", LOGIT_NAMES)):
+        for prefix in prefixes:
+            if name == prefix:
+                return kind, name
+            if name.startswith(f"{prefix}_") and len(name) > len(prefix) + 1:
+                return kind, name[len(prefix) + 1 :]
+    return "auto", name
 
 
 def _classes_of(names, y):

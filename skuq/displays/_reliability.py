@@ -325,7 +325,7 @@ class ReliabilityDisplay:
             color=INK,
             alpha=0.16,
             linewidth=0,
-            label=f"{level:.0%} band if calibrated",
+            label=f"{100 * level:g} % band if calibrated",
             zorder=3,
         )
 

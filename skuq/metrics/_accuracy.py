@@ -33,7 +33,7 @@ def accuracy_sum(
     return mean_over(table, right)
 
 
-@streams_with(accuracy_sum, mean_of_state)
+@streams_with(accuracy_sum, mean_of_state, upper=1.0)
 def accuracy_score(
     y_true: Any,
     y_proba: Any,

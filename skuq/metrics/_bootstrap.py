@@ -1,6 +1,7 @@
 """How sure is a metric?  Intervals by resampling the samples."""
 
 from collections.abc import Callable
+from functools import partial
 from inspect import signature
 from typing import Any, NamedTuple
 
@@ -118,6 +119,8 @@ def bootstrap_interval(
         )
     if n_resamples < 2:
         raise InputError(f"n_resamples must be at least 2, got {n_resamples}.")
+    while isinstance(metric, partial):  # keeps what the metric says of itself
+        metric, params = metric.func, {**metric.keywords, **params}
     measure = _measure_of(metric, y_true, y_proba, params)
     estimate, origin = measure(sample_weight)
     n = as_array(y_true).shape[0]
@@ -135,6 +138,7 @@ def bootstrap_interval(
         distances = [metric.deviation(state, origin, **options) for _, state in draws]
         if np.quantile(distances, confidence_level) >= estimate:
             low = 0.0
+    high = min(high, getattr(metric, "upper", np.inf))
     return Interval(float(estimate), float(low), float(high))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from inspect import signature
+from math import inf
 from typing import Any, Protocol, Self, cast
 
 from skuq._core._accumulator import Accumulator
@@ -15,6 +16,7 @@ class Metric(Protocol):
     statistic: Callable[..., Accumulator]
     compute: Callable[..., Any]
     deviation: Callable[..., float] | None
+    upper: float
 
     def __call__(self, y_true: Any, y_proba: Any, **options: Any) -> float:
         """The metric of probabilities."""
@@ -24,11 +26,12 @@ def streams_with(
     statistic: Callable[..., Accumulator],
     compute: Callable[..., Any],
     deviation: Callable[..., float] | None = None,
+    upper: float = inf,
 ) -> Callable[[Callable[..., float]], Metric]:
     """Tell which statistic of a batch, and which function of it, make up a metric.
 
     A metric that is a norm, and so biased upwards near 0, also has a `deviation`: the
-    norm of the difference of two states.
+    norm of the difference of two states.  `upper` is the largest value there can be.
     """
 
     def declare(function: Callable[..., float]) -> Metric:
@@ -36,6 +39,7 @@ def streams_with(
         metric.statistic = statistic
         metric.compute = compute
         metric.deviation = deviation
+        metric.upper = upper
         return metric
 
     return declare

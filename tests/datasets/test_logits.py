@@ -6,6 +6,7 @@ from scipy.special import log_softmax, softmax
 
 from skuq.calibration import TemperatureScaler
 from skuq.datasets import make_logits
+from skuq.exceptions import InputError
 
 
 def standard_errors(values):
@@ -110,3 +111,11 @@ def test_the_global_generator_is_not_touched(random_state):
     assert before[0] == after[0]
     np.testing.assert_array_equal(before[1], after[1])
     assert before[2:] == after[2:]
+
+
+@pytest.mark.parametrize(
+    "options", [{"n_classes": 1}, {"temperature": 0.0}, {"temperature": -2.0}]
+)
+def test_impossible_problems_are_refused(options):
+    with pytest.raises(InputError, match=next(iter(options))):
+        make_logits(10, **options)

@@ -377,3 +377,17 @@ class TestRefusedTables:
         content = frame if suffix == "parquet" else frame.to_csv(index=False)
         message = refusal(write(f"t.{suffix}", content))
         assert "row 2" in message
+
+
+def test_a_prefix_may_hold_an_underscore(write):
+    path = write("t.csv", "y_true,y_proba_0,y_proba_1\n0,0.9,0.1\n1,0.2,0.8\n")
+    predictions = load_predictions(path)
+    assert predictions.kind == "proba"
+    assert predictions.classes.tolist() == [0, 1]
+
+
+def test_a_column_of_labels_is_one_row(write):
+    predictions = load_predictions(
+        write("a.npz", {"y": np.array([[0], [1], [1]]), "p": SCORES})
+    )
+    assert predictions.y.tolist() == [0, 1, 1]

@@ -380,3 +380,22 @@ class TestRefusals:
     def test_a_keyword_that_the_metric_does_not_know(self, problem):
         with pytest.raises(TypeError, match="n_bins"):
             bootstrap_interval(log_loss, *problem, n_bins=10)
+
+
+class TestMetricsTellOfThemselves:
+    def test_a_partial_metric_has_the_interval_of_its_metric(self):
+        y, p = draw(300, random_state=0, temperature=1.0)
+        options = {"n_resamples": 60, "random_state": 0}
+        ece = functools.partial(expected_calibration_error, n_bins=10)
+        got = bootstrap_interval(ece, y, p, **options)
+        assert got.low == 0
+        assert got == bootstrap_interval(
+            expected_calibration_error, y, p, n_bins=10, **options
+        )
+
+    def test_an_accuracy_is_at_most_one(self):
+        y, p = np.tile([0, 1], 20), np.tile([[0.9, 0.1], [0.1, 0.9]], (20, 1))
+        y[0] = 1
+        interval = bootstrap_interval(accuracy_score, y, p, random_state=0)
+        assert interval.estimate == 39 / 40
+        assert interval.high == 1
