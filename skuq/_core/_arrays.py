@@ -145,8 +145,9 @@ def empty_like_shape(like: Array, shape: tuple[int, ...]) -> Array:
 def pick(block: Array, index: Array) -> Array:
     """``block[index[j], j]`` for every column j of a `(n_rows, n_columns)` block."""
     if is_numpy_array(block) and block.flags.c_contiguous:  # twice as fast
-        width = block.shape[1]
-        return block.reshape(-1).take(index.astype(np.intp) * width + np.arange(width))
+        place = index.astype(np.intp) * block.shape[1]
+        place += np.arange(block.shape[1])
+        return block.reshape(-1).take(place)
     xp = array_namespace(block)
     columns = xp.arange(block.shape[1], device=device(block))
     return block[xp.astype(index, xp.int64), columns]
