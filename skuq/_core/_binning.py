@@ -17,23 +17,20 @@ from skuq._core._arrays import (
     bincount,
     clip,
     device,
-    is_numpy_array,
     pick,
     to_library_of,
     to_numpy,
 )
 from skuq._core._blocks import Block, ScoreTable, Window
-from skuq._core._checks import RANGE_TOLERANCE, SUM_TOLERANCE
+from skuq._core._checks import check_confidence, check_proba, check_range
 from skuq._core._edges import quantile_edges, uniform_edges
 from skuq._core._links import both_rows
+from skuq._core._ranking import MOST_OF_A_TIE, is_table, top_of_rows
 from skuq.exceptions import InputError
 
 # Scores per window: few operations each, so larger ones pay.  (Threads were tried: they
 # gain a third on an idle machine, and lose as much beside those of torch.)
 LARGE_BLOCK = 2**20
-CACHED = 2**18  # scores that a level-2 cache holds
-MOST_OF_A_TIE = (1 + SUM_TOLERANCE) / 2  # two equal probabilities are at most this
-LONG_ROW = 32  # classes from which a reduction along the row of a table is faster
 
 
 class Outcomes(NamedTuple):
@@ -168,9 +165,9 @@ def proba_block(table: ScoreTable, window: Window) -> Block:
 def _top_label(table: ScoreTable, window: Window) -> Outcomes:
     """The largest probability, and whether its class (the first on ties) is true."""
     rows = table.scores[window.samples, ...]
-    if _is_table(rows) and table.void is None:
+    if is_table(rows) and table.void is None:
         codes, weight = table.targets(window)
-        top, right = _top_of_rows(rows, codes)
+        top, right = top_of_rows(rows, codes)
         return Outcomes(top[None, :], right[None, :], weight)
     scores, codes, weight = table.block(window)
     scores = both_rows(scores, "proba")
@@ -185,79 +182,6 @@ def _top_label(table: ScoreTable, window: Window) -> Outcomes:
         tied = xp.take(scores, xp.nonzero(doubtful)[0], axis=1)
         right[doubtful] = xp.argmax(tied, axis=0) == codes[doubtful]
     return Outcomes(top[None, :], right[None, :], weight)
-
-
-def _is_table(rows: Array) -> bool:
-    return bool(
-        is_numpy_array(rows)
-        and rows.ndim == 2
-        and rows.shape[1] > 1
-        and rows.flags.c_contiguous
-    )
-
-
-def _top_of_rows(rows: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """As `_top_label` for the rows of a table, in cached pieces and reused memory."""
-    n, k = rows.shape
-    top, right = np.empty(n, rows.dtype), np.empty(n, dtype=bool)
-    step = max(1, CACHED // k)
-    kind: type[_LongRows] | type[_ShortRows] = (
-        _LongRows if k >= LONG_ROW else _ShortRows
-    )
-    find = kind(k, step, rows.dtype)
-    for i in range(0, n, step):
-        part, y = rows[i : i + step], codes[i : i + step]
-        high, hit = top[i : i + step], right[i : i + step]
-        row_sum, doubtful = find(part, y, high, hit)
-        check_confidence(high, row_sum, part)
-        if len(doubtful):
-            hit[doubtful] = part[doubtful].argmax(axis=1) == y[doubtful]
-    return top, right
-
-
-class _ShortRows:
-    """Largest values of short rows, by columns: along a row the loop is too short."""
-
-    def __init__(self, k: int, step: int, dtype: np.dtype) -> None:
-        self.columns = np.empty((k, step), dtype)
-        self.equal = np.empty((k, step), dtype=bool)
-        self.place = np.empty(step, np.intp)
-        self.ones, self.counting = np.ones(k, dtype), np.arange(step)
-
-    def __call__(
-        self, part: np.ndarray, y: np.ndarray, top: np.ndarray, hit: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Fill `top` and `hit`; the sums of the rows, and rows that may be tied."""
-        n, step = len(part), self.columns.shape[1]
-        columns, equal, place = self.columns[:, :n], self.equal[:, :n], self.place[:n]
-        np.copyto(columns, part.T)
-        np.maximum.reduce(columns, axis=0, out=top)
-        np.equal(columns, top, out=equal)
-        np.multiply(y, step, out=place, casting="unsafe", dtype=np.intp)
-        place += self.counting[:n]
-        np.copyto(hit, self.equal.reshape(-1).take(place))
-        tied = np.count_nonzero(equal) > n
-        doubtful = np.flatnonzero(hit) if tied else place[:0]
-        return self.ones @ columns, doubtful
-
-
-class _LongRows:
-    """Largest values of long rows, along them: 3 times faster with 100 classes."""
-
-    def __init__(self, k: int, step: int, dtype: np.dtype) -> None:
-        self.ones, self.starts = np.ones(k, dtype), np.arange(0, step * k, k)
-
-    def __call__(
-        self, part: np.ndarray, y: np.ndarray, top: np.ndarray, hit: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Fill `top` and `hit`; the sums of the rows, and rows that may be tied."""
-        flat, starts = part.reshape(-1), self.starts[: len(part)]
-        np.maximum.reduceat(flat, starts, out=top)
-        np.equal(flat.take(starts + y), top, out=hit)
-        doubtful = np.flatnonzero(hit & (top <= MOST_OF_A_TIE))
-        equal = part.take(doubtful, axis=0) == top[doubtful, None]
-        tied = np.count_nonzero(equal) > len(doubtful)
-        return part @ self.ones, doubtful if tied else doubtful[:0]
 
 
 def _positive(table: ScoreTable, window: Window) -> Outcomes:
@@ -282,46 +206,6 @@ def _classwise(table: ScoreTable, window: Window) -> Outcomes:
 
 
 READERS = {"top-label": _top_label, "positive": _positive, "classwise": _classwise}
-
-
-def check_confidence(top: Array, row_sum: Array, p: Array) -> None:
-    """Refuse rows of `p` by their largest value and sum, without a pass over all."""
-    xp = array_namespace(top)
-    error = max(float(xp.max(row_sum)) - 1, 1 - float(xp.min(row_sum)))
-    if not (float(xp.max(top)) <= 1 + RANGE_TOLERANCE and error <= SUM_TOLERANCE):
-        check_proba(p, row_sum)
-
-
-def check_proba(p: Array, row_sum: Array) -> None:
-    """Refuse a block of values that are not probabilities, or do not sum to one.
-
-    At least 0 and a sum of one imply at most 1.
-    """
-    xp = array_namespace(p)
-    low = float(xp.min(p))
-    error = max(float(xp.max(row_sum)) - 1, 1 - float(xp.min(row_sum)))
-    if low >= -RANGE_TOLERANCE and error <= SUM_TOLERANCE:
-        return
-    check_range(p)
-    raise InputError(
-        f"y_proba has rows that miss a sum of one by up to {error:.3g} (allowed: "
-        f"{SUM_TOLERANCE}): pass probabilities that sum to one over axis 1, the class "
-        "axis."
-    )
-
-
-def check_range(p: Array) -> None:
-    """Refuse values that are not probabilities."""
-    xp = array_namespace(p)
-    low, high = float(xp.min(p)), float(xp.max(p))
-    if low >= -RANGE_TOLERANCE and high <= 1 + RANGE_TOLERANCE:
-        return
-    if low != low or high != high:
-        raise InputError("y_proba contains NaN: drop or repair those samples first.")
-    raise InputError(
-        f"y_proba runs from {low:.4g} to {high:.4g}: a metric needs probabilities in "
-        "[0, 1]. Apply softmax or the logistic function to logits first."
-    )
 
 
 def sum_in_bins(

@@ -111,6 +111,46 @@ def _not_finite(block: Array, name: str) -> str:
     )
 
 
+def check_confidence(top: Array, row_sum: Array, p: Array) -> None:
+    """Refuse rows of `p` by their largest value and sum, without a pass over all."""
+    xp = array_namespace(top)
+    error = max(float(xp.max(row_sum)) - 1, 1 - float(xp.min(row_sum)))
+    if not (float(xp.max(top)) <= 1 + RANGE_TOLERANCE and error <= SUM_TOLERANCE):
+        check_proba(p, row_sum)
+
+
+def check_proba(p: Array, row_sum: Array) -> None:
+    """Refuse a block of values that are not probabilities, or do not sum to one.
+
+    At least 0 and a sum of one imply at most 1.
+    """
+    xp = array_namespace(p)
+    low = float(xp.min(p))
+    error = max(float(xp.max(row_sum)) - 1, 1 - float(xp.min(row_sum)))
+    if low >= -RANGE_TOLERANCE and error <= SUM_TOLERANCE:
+        return
+    check_range(p)
+    raise InputError(
+        f"y_proba has rows that miss a sum of one by up to {error:.3g} (allowed: "
+        f"{SUM_TOLERANCE}): pass probabilities that sum to one over axis 1, the class "
+        "axis."
+    )
+
+
+def check_range(p: Array) -> None:
+    """Refuse values that are not probabilities."""
+    xp = array_namespace(p)
+    low, high = float(xp.min(p)), float(xp.max(p))
+    if low >= -RANGE_TOLERANCE and high <= 1 + RANGE_TOLERANCE:
+        return
+    if low != low or high != high:
+        raise InputError("y_proba contains NaN: drop or repair those samples first.")
+    raise InputError(
+        f"y_proba runs from {low:.4g} to {high:.4g}: a metric needs probabilities in "
+        "[0, 1]. Apply softmax or the logistic function to logits first."
+    )
+
+
 def check_labels_shape(y: Array, scores: Array, name: str = "scores") -> None:
     """Labels need one entry per sample and spatial position of the scores."""
     expected = tuple(scores.shape[:1]) + tuple(scores.shape[2:])

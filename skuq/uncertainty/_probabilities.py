@@ -14,9 +14,8 @@ from skuq._core._arrays import (
     is_torch_array,
     to_library_of,
 )
-from skuq._core._binning import check_proba
 from skuq._core._blocks import ScoreTable, put
-from skuq._core._checks import check_scores
+from skuq._core._checks import check_proba, check_scores
 from skuq._core._links import LEAST_PROBABILITY, both_rows
 
 
