@@ -10,6 +10,7 @@ from skuq._core._arrays import Array, accumulator_dtype, array_namespace, pick
 from skuq._core._binning import proba_block
 from skuq._core._blocks import Block, ScoreTable
 from skuq._core._checks import check_option
+from skuq._core._links import LEAST_PROBABILITY
 from skuq.exceptions import InputError
 from skuq.metrics._inputs import score_table
 from skuq.metrics._streaming import streams_with
@@ -58,7 +59,7 @@ def log_loss_sum(
     xp = array_namespace(table.scores)
     if isinstance(eps, str):
         check_option("eps", eps, ("auto",))
-        floor = float(xp.finfo(table.scores.dtype).eps)
+        floor = LEAST_PROBABILITY
     elif 0 <= eps < 0.5:
         floor = float(eps)
     else:
@@ -103,8 +104,11 @@ def log_loss(
         The label of each column; None takes the sorted labels of `y_true`, or column
         numbers if `y_true` misses a class.
     eps : float in [0, 0.5) or "auto", default="auto"
-        Probabilities are clipped to ``[eps, 1 - eps]``.  "auto" is the machine epsilon
-        of their dtype, as in scikit-learn; 0 clips nothing.
+        Probabilities are clipped to ``[eps, 1 - eps]``.  "auto" is 2**-126, the
+        smallest normal float32, in every precision, so that a loss is at most 87.3 and
+        no stated probability is altered; 0 clips nothing.  scikit-learn clips at the
+        machine epsilon, ``numpy.finfo(dtype).eps``, which flatters over-confident
+        float32 probabilities.
     ignore_index : int or str, default=None
         Label of positions that do not count.
 
