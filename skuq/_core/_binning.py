@@ -250,7 +250,8 @@ def uniform_index(score: Array, edges: np.ndarray, closed: str) -> Array:
         place = place - start * n_bins / (float(edges[-1]) - start)
     upper = closed.startswith("right")
     edge = xp.ceil(place) if upper else xp.floor(place)
-    gap, rounding = xp.abs(place - edge), 8 * n_bins * xp.finfo(score.dtype).eps
+    gap = edge - place if upper else place - edge
+    rounding = 8 * n_bins * xp.finfo(score.dtype).eps
     near = (gap < rounding) | (gap > 1 - rounding)
     index = clip(edge - 1 if upper else edge, 0, n_bins - 1)
     if bool(xp.any(near)):

@@ -33,15 +33,24 @@ class Codes(NamedTuple):
 
 
 def encode_labels(
-    y: Any, classes: np.ndarray, *, ignore_index: Any = None, like: Array
+    y: Any,
+    classes: np.ndarray,
+    *,
+    ignore_index: Any = None,
+    like: Array,
+    inferred: bool = False,
 ) -> Codes:
     """The column number of every label, in the library of the scores `like`.
+
+    `inferred` says that the classes come from these very labels, so that none of them
+    can be unknown.
 
     Raises `InputError` for labels that are neither in `classes` nor `ignore_index`.
     """
     y = host_view(as_array(y))
     if _is_arange(classes) and is_integral(y):
-        _check_range(y, len(classes), ignore_index)
+        if not inferred:
+            _check_range(y, len(classes), ignore_index)
         codes, void = y, ignore_index
     elif is_numpy_array(y) and y.dtype == bool and _is_bool(classes):
         codes, void = y.view(np.uint8), None

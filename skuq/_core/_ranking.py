@@ -3,9 +3,9 @@
 import numpy as np
 
 from skuq._core._arrays import Array, is_numpy_array
-from skuq._core._checks import SUM_TOLERANCE, check_confidence
+from skuq._core._checks import RANGE_TOLERANCE, SUM_TOLERANCE, check_proba
 
-CACHED = 2**18  # scores that a level-2 cache holds
+CACHED = 2**18  # scores that a level-2 cache holds; long rows are read just once
 MOST_OF_A_TIE = (1 + SUM_TOLERANCE) / 2  # two equal probabilities are at most this
 LONG_ROW = 32  # classes from which a reduction along the row of a table is faster
 
@@ -27,19 +27,26 @@ def top_of_rows(rows: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.nda
     """
     n, k = rows.shape
     top, right = np.empty(n, rows.dtype), np.empty(n, dtype=bool)
-    step = max(1, CACHED // k)
-    kind: type[_LongRows] | type[_ShortRows] = (
-        _LongRows if k >= LONG_ROW else _ShortRows
-    )
+    long = k >= LONG_ROW
+    pieces = -(-n * k // (2 * CACHED if long else CACHED))
+    step = -(-n // pieces)
+    kind: type[_LongRows] | type[_ShortRows] = _LongRows if long else _ShortRows
     find = kind(k, step, rows.dtype)
     for i in range(0, n, step):
         part, y = rows[i : i + step], codes[i : i + step]
         high, hit = top[i : i + step], right[i : i + step]
         row_sum, doubtful = find(part, y, high, hit)
-        check_confidence(high, row_sum, part)
+        if not _are_confident(high, row_sum):
+            check_proba(part, row_sum)
         if len(doubtful):
             hit[doubtful] = part[doubtful].argmax(axis=1) == y[doubtful]
     return top, right
+
+
+def _are_confident(top: np.ndarray, row_sum: np.ndarray) -> bool:
+    """Whether these may be the largest values and sums of rows of probabilities."""
+    error = max(row_sum.max() - 1, 1 - row_sum.min())
+    return bool(top.max() <= 1 + RANGE_TOLERANCE and error <= SUM_TOLERANCE)
 
 
 class _ShortRows:
@@ -62,7 +69,7 @@ class _ShortRows:
         np.equal(columns, top, out=equal)
         np.multiply(y, step, out=place, casting="unsafe", dtype=np.intp)
         place += self.counting[:n]
-        np.copyto(hit, self.equal.reshape(-1).take(place))
+        self.equal.reshape(-1).take(place, out=hit, mode="clip")
         tied = np.count_nonzero(equal) > n
         doubtful = np.flatnonzero(hit) if tied else place[:0]
         return self.ones @ columns, doubtful
@@ -80,8 +87,8 @@ class _LongRows:
         """Fill `top` and `hit`; the sums of the rows, and rows that may be tied."""
         flat, starts = part.reshape(-1), self.starts[: len(part)]
         np.maximum.reduceat(flat, starts, out=top)
-        np.equal(flat.take(starts + y), top, out=hit)
+        np.equal(flat.take(starts + y, mode="clip"), top, out=hit)
         doubtful = np.flatnonzero(hit & (top <= MOST_OF_A_TIE))
-        equal = part.take(doubtful, axis=0) == top[doubtful, None]
+        equal = part.take(doubtful, axis=0, mode="clip") == top[doubtful, None]
         tied = np.count_nonzero(equal) > len(doubtful)
         return part @ self.ones, doubtful if tied else doubtful[:0]

@@ -33,7 +33,9 @@ def score_table(
         classes = infer_classes(y, n_columns, ignore_index=ignore_index)
     else:
         classes = check_classes(labels, max(2, n_columns), name="labels")
-    codes, void = encode_labels(y, classes, ignore_index=ignore_index, like=p)
+    codes, void = encode_labels(
+        y, classes, ignore_index=ignore_index, like=p, inferred=labels is None
+    )
     weight = check_weight(sample_weight, codes, p)
     return ScoreTable(p, codes, weight, void)
 
