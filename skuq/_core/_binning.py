@@ -220,7 +220,9 @@ def sum_in_bins(
     find = uniform_index if edges.ndim == 1 else searched_index
     # One slot per bin and outcome: two counts give all sums.
     index = find(part.score, edges, closed)
-    slot = xp.astype(2 * index + xp.astype(part.outcome, index.dtype), xp.int64)
+    index *= 2
+    index += xp.astype(part.outcome, index.dtype)
+    slot = xp.astype(index, xp.int64)
     if n_rows > 1:
         row = xp.arange(n_rows, dtype=xp.int64, device=device(slot))
         slot += row[:, None] * (2 * n_bins)
