@@ -323,8 +323,15 @@ class TestOptions:
     @pytest.mark.parametrize("layout", ["constrained", "tight", None])
     def test_the_figure_can_be_drawn_in_any_layout(self, problem, layout):
         figure = Figure(layout=layout)
-        ReliabilityDisplay.from_predictions(*problem, ax=figure.subplots())
+        display = ReliabilityDisplay.from_predictions(*problem, ax=figure.subplots())
         figure.draw_without_rendering()
+        diagram, below = (
+            display.ax_.get_position(),
+            display.histogram_ax_.get_position(),
+        )
+        assert below.y1 <= diagram.y0  # the histogram does not cover the diagram
+        assert below.x0 == pytest.approx(diagram.x0, abs=0.01)
+        assert below.width == pytest.approx(diagram.width, abs=0.01)
 
     def test_axes_placed_by_hand_keep_their_place(self, problem):
         figure = Figure()
