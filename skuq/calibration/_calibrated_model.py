@@ -5,22 +5,21 @@ from copy import deepcopy
 
 from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
-from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import check_cv
-from sklearn.utils import Bunch, assert_all_finite, get_tags, indexable
+from sklearn.utils import Bunch, get_tags, indexable
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
     process_routing,
 )
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d, has_fit_parameter
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from skuq._core._arrays import as_array, is_numpy_array, to_numpy
+from skuq._core._arrays import as_array, to_numpy
 from skuq._responses import response_of
 from skuq.base import accuracy
 from skuq.calibration._cross_fit import cross_scores
+from skuq.calibration._model_checks import check_fitted, check_y, without_void
 from skuq.calibration._temperature import TemperatureScaler
 from skuq.exceptions import SkuqWarning
 
@@ -144,7 +143,7 @@ class CalibratedModel(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             A ``ValueError``: if labels are unknown to the model, or its scores cannot
             be used.
         """
-        y = _check_y(y)
+        y = check_y(y)
         if self.cv is None:
             if fit_params:
                 raise TypeError(
@@ -155,7 +154,7 @@ class CalibratedModel(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return self._fit_cross(X, y, sample_weight, fit_params)
 
     def _fit_prefit(self, X, y, sample_weight):
-        _check_fitted(self.estimator)
+        check_fitted(self.estimator)
         scores, kind = response_of(self.estimator, X, self.response_method)
         self.estimator_ = self.estimator
         classes = getattr(self.estimator, "classes_", None)
@@ -216,7 +215,7 @@ class CalibratedModel(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         if params.get("input") == "auto":
             known["input"] = kind
         if classes is not None and params.get("classes", ...) is None:
-            known["classes"] = _without_void(classes, scores, params)
+            known["classes"] = without_void(classes, scores, params)
         calibrator.set_params(**known)
         weight = {} if sample_weight is None else {"sample_weight": sample_weight}
         self.calibrator_ = calibrator.fit(scores, y, **weight)
@@ -355,52 +354,6 @@ class CalibratedModel(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             tags.classifier_tags.multi_class = inner.classifier_tags.multi_class
             tags.classifier_tags.poor_score = inner.classifier_tags.poor_score
         return tags
-
-
-def _check_y(y):
-    """Labels by position: a row for tables, as they are for maps."""
-    if y is None:
-        raise ValueError(
-            "requires y to be passed, but the target y is None: calibration needs the "
-            "true labels."
-        )
-    y = as_array(y)
-    if is_numpy_array(y) and (y.ndim == 1 or (y.ndim == 2 and y.shape[1] == 1)):
-        y = column_or_1d(y, warn=True)
-        assert_all_finite(y, input_name="y")
-        check_classification_targets(y)
-    return y
-
-
-def _check_fitted(estimator):
-    if not hasattr(estimator, "fit"):
-        raise TypeError(
-            f"estimator must be a classifier, got {estimator!r}: wrap an nn.Module in "
-            "skuq.deep.TorchModuleClassifier; calibrate saved scores with a calibrator "
-            "such as TemperatureScaler directly."
-        )
-    fitted = getattr(estimator, "initialized_", None)  # skorch
-    try:
-        if fitted is None:
-            check_is_fitted(estimator)
-    except NotFittedError:
-        fitted = False
-    if fitted is False:
-        raise NotFittedError(
-            f"this {type(estimator).__name__} is not fitted, and with cv=None "
-            "CalibratedModel trains the calibrator alone: fit the model first, or set "
-            "cv. Inside a search or cross-validation, which clone, wrap the fitted "
-            "model in sklearn.frozen.FrozenEstimator."
-        )
-
-
-def _without_void(classes, scores, params):
-    """The classes of the columns: a net's `classes_` may count the void label."""
-    classes, void = to_numpy(classes), params.get("ignore_index")
-    n_classes = max(2, scores.shape[1] if scores.ndim > 1 else 1)
-    if len(classes) == n_classes + 1 and void is not None and void in classes.tolist():
-        return classes[classes != void]
-    return classes
 
 
 def _attribute(model, name):

@@ -109,14 +109,18 @@ def test_the_maximum_calibration_error_has_the_same_presets(entry):
 
 @pytest.mark.parametrize(
     "entry",
-    [e for e in BINNED if e["package"] in ("netcal", "torchmetrics")],
+    [
+        e
+        for e in BINNED
+        if e["package"] == "netcal"
+        # With "confidence" torchmetrics was given scores taken apart by hand.
+        or (e["package"] == "torchmetrics" and "confidence" not in e["call"])
+    ],
     ids=by_call,
 )
 def test_a_preset_takes_the_kind_that_its_package_takes(entry):
     """netcal looks at the number of classes, torchmetrics at the function called."""
     y, p, void = arrays(entry)
-    if entry["package"] == "torchmetrics" and entry["call"].count("confidence"):
-        return  # confidence and correctness, taken apart by hand beforehand
     value = expected_calibration_error(
         y,
         p,

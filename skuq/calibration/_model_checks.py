@@ -1,0 +1,55 @@
+"""What `CalibratedModel` asks of a model and of labels before it calibrates."""
+
+from sklearn.exceptions import NotFittedError
+from sklearn.utils import assert_all_finite
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d
+
+from skuq._core._arrays import as_array, is_numpy_array, to_numpy
+
+
+def check_y(y):
+    """Labels by position: a row for tables, as they are for maps."""
+    if y is None:
+        raise ValueError(
+            "requires y to be passed, but the target y is None: calibration needs the "
+            "true labels."
+        )
+    y = as_array(y)
+    if is_numpy_array(y) and (y.ndim == 1 or (y.ndim == 2 and y.shape[1] == 1)):
+        y = column_or_1d(y, warn=True)
+        assert_all_finite(y, input_name="y")
+        check_classification_targets(y)
+    return y
+
+
+def check_fitted(estimator):
+    """Refuse a model that is none, or is not fitted, with the remedy."""
+    if not hasattr(estimator, "fit"):
+        raise TypeError(
+            f"estimator must be a classifier, got {estimator!r}: wrap an nn.Module in "
+            "skuq.deep.TorchModuleClassifier; calibrate saved scores with a calibrator "
+            "such as TemperatureScaler directly."
+        )
+    fitted = getattr(estimator, "initialized_", None)  # skorch
+    try:
+        if fitted is None:
+            check_is_fitted(estimator)
+    except NotFittedError:
+        fitted = False
+    if fitted is False:
+        raise NotFittedError(
+            f"this {type(estimator).__name__} is not fitted, and with cv=None "
+            "CalibratedModel trains the calibrator alone: fit the model first, or set "
+            "cv. Inside a search or cross-validation, which clone, wrap the fitted "
+            "model in sklearn.frozen.FrozenEstimator."
+        )
+
+
+def without_void(classes, scores, params):
+    """The classes of the columns: a net's `classes_` may count the void label."""
+    classes, void = to_numpy(classes), params.get("ignore_index")
+    n_classes = max(2, scores.shape[1] if scores.ndim > 1 else 1)
+    if len(classes) == n_classes + 1 and void is not None and void in classes.tolist():
+        return classes[classes != void]
+    return classes
