@@ -26,10 +26,10 @@ from skuq._core._checks import check_confidence, check_proba, check_range
 from skuq._core._edges import quantile_edges, uniform_edges
 from skuq._core._links import both_rows
 from skuq._core._ranking import MOST_OF_A_TIE, is_table, top_of_rows
+from skuq._core._threads import map_windows
 from skuq.exceptions import InputError
 
-# Scores per window: few operations each, so larger ones pay.  (Threads were tried: they
-# gain a third on an idle machine, and lose as much beside those of torch.)
+# Scores per window: few operations each, so larger ones pay.
 LARGE_BLOCK = 2**20
 
 
@@ -150,7 +150,7 @@ def bin_statistic(table: ScoreTable, binning: Binning) -> BinSums | CollectedOut
             part = part._replace(score=xp.astype(part.score, xp.float32))
         return np.stack(sum_in_bins(part, edges, binning.closed))
 
-    return BinSums(binning, *reduce(np.add, map(sums, windows)))
+    return BinSums(binning, *reduce(np.add, map_windows(sums, table, windows)))
 
 
 def proba_block(table: ScoreTable, window: Window) -> Block:
