@@ -6,7 +6,7 @@ Addition is associative and commutative (collections up to order), so that a dat
 may be split over batches, threads or machines in any way.
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Self
 
 import numpy as np
@@ -19,9 +19,12 @@ def summed() -> Any:
     return field(metadata={"merge": "sum"})
 
 
-def collected() -> Any:
-    """A dataclass field that is concatenated along its last axis."""
-    return field(metadata={"merge": "collect"})
+def collected(default: Any = MISSING) -> Any:
+    """A dataclass field that is concatenated along its last axis.
+
+    None stands for weights of one, which cost no memory until they meet others.
+    """
+    return field(default=default, metadata={"merge": "collect"})
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Accumulator:
             if rule == "sum":
                 merged[item.name] = mine + theirs
             elif rule == "collect":
-                merged[item.name] = np.concatenate([mine, theirs], axis=-1)
+                merged[item.name] = self._joined(item.name, other)
             elif mine != theirs:
                 raise StateMismatchError(
                     f"cannot add two {type(self).__name__} with different {item.name}: "
@@ -48,6 +51,23 @@ class Accumulator:
             else:
                 merged[item.name] = mine
         return type(self)(**merged)
+
+    def _joined(self, name: str, other: Self) -> np.ndarray | None:
+        """The collected arrays of both."""
+        parts = [getattr(state, name) for state in (self, other)]
+        if parts[0] is None and parts[1] is None:
+            return None
+        for i, state in enumerate((self, other)):
+            if parts[i] is None:
+                parts[i] = np.ones(state.length)
+        return np.concatenate(parts, axis=-1)
+
+    @property
+    def length(self) -> int:
+        """Number of collected samples."""
+        names = [f.name for f in fields(self) if f.metadata.get("merge") == "collect"]
+        arrays = (getattr(self, name) for name in names)
+        return next(int(a.shape[-1]) for a in arrays if a is not None)
 
 
 @dataclass(frozen=True)

@@ -113,14 +113,14 @@ class CollectedOutcomes(Accumulator):
         The bins to come.
     score, outcome : ndarray of shape (n_rows, n_samples)
         Stated probabilities and what came true.
-    weight : ndarray of shape (n_samples,)
-        Weights.
+    weight : ndarray of shape (n_samples,) or None
+        Weights; None if all are one.
     """
 
     binning: Binning
     score: np.ndarray = collected()
     outcome: np.ndarray = collected()
-    weight: np.ndarray = collected()
+    weight: np.ndarray | None = collected()
 
     def edges(self) -> np.ndarray:
         """Edges that put equal weight in each bin of a row, `(n_rows, n_bins + 1)`."""
@@ -136,11 +136,10 @@ class CollectedOutcomes(Accumulator):
 
 def bin_statistic(table: ScoreTable, binning: Binning) -> BinSums | CollectedOutcomes:
     """The statistic of a table: sums, or all outcomes where bins depend on them."""
+    if binning.strategy == "quantile":
+        return collect(table, binning)
     read = READERS[binning.kind]
     windows = table.windows(LARGE_BLOCK)
-    if binning.strategy == "quantile":
-        parts = [read(table, window) for window in windows]
-        return CollectedOutcomes(binning, *_collect(parts))
     edges = binning.uniform(table.scores.dtype)
 
     def sums(window: Window) -> np.ndarray:
@@ -274,16 +273,18 @@ def searched_index(score: Array, edges: np.ndarray, closed: str) -> Array:
     return xp.stack(rows)
 
 
-def _collect(parts: list[Outcomes]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Scores, outcomes `(n_rows, n)` and weights `(n,)` of all parts, on the host."""
-    scores, hits, weights = [], [], []
-    for part in parts:
-        n = part.score.shape[1]
-        scores.append(to_numpy(part.score).astype(np.float64))
-        hits.append(to_numpy(part.outcome))
-        weights.append(np.ones(n) if part.weight is None else to_numpy(part.weight))
-    return (
-        np.concatenate(scores, axis=1),
-        np.concatenate(hits, axis=1),
-        np.concatenate(weights),
+def collect(table: ScoreTable, binning: Binning) -> CollectedOutcomes:
+    """All scores and outcomes of a table, on the host, in the precision they have."""
+    read = READERS[binning.kind]
+    windows = table.windows(LARGE_BLOCK)
+    parts = list(map_windows(lambda w: read(table, w), table, windows))
+    if any(part.weight is not None for part in parts):
+        weight = np.concatenate([to_numpy(part.weight) for part in parts])
+    else:
+        weight = None
+    return CollectedOutcomes(
+        binning,
+        np.concatenate([to_numpy(part.score) for part in parts], axis=1),
+        np.concatenate([to_numpy(part.outcome) for part in parts], axis=1),
+        weight,
     )

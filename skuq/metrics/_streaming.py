@@ -1,7 +1,7 @@
 """One class that makes any metric stream and merge."""
 
 from collections.abc import Callable
-from inspect import signature
+from inspect import Parameter, signature
 from math import inf
 from typing import Any, Protocol, Self, cast
 
@@ -17,9 +17,10 @@ class Metric(Protocol):
     compute: Callable[..., Any]
     deviation: Callable[..., float] | None
     upper: float
+    aligned: tuple[str, ...]
 
-    def __call__(self, y_true: Any, y_proba: Any, **options: Any) -> float:
-        """The metric of probabilities."""
+    def __call__(self, *data: Any, **options: Any) -> float:
+        """The metric of data such as labels and probabilities."""
 
 
 def streams_with(
@@ -27,19 +28,22 @@ def streams_with(
     compute: Callable[..., Any],
     deviation: Callable[..., float] | None = None,
     upper: float = inf,
-) -> Callable[[Callable[..., float]], Metric]:
+    aligned: tuple[str, ...] = (),
+) -> Callable[[Callable[..., Any]], Metric]:
     """Tell which statistic of a batch, and which function of it, make up a metric.
 
     A metric that is a norm, and so biased upwards near 0, also has a `deviation`: the
-    norm of the difference of two states.  `upper` is the largest value there can be.
+    norm of the difference of two states.  `upper` is the largest value there can be,
+    and `aligned` names the keywords beside `sample_weight` with one entry per sample.
     """
 
-    def declare(function: Callable[..., float]) -> Metric:
+    def declare(function: Callable[..., Any]) -> Metric:
         metric = cast(Metric, function)
         metric.statistic = statistic
         metric.compute = compute
         metric.deviation = deviation
         metric.upper = upper
+        metric.aligned = ("sample_weight", *aligned)
         return metric
 
     return declare
@@ -51,6 +55,12 @@ def options_of(function: Callable[..., Any], params: dict[str, Any]) -> dict[str
     return {name: value for name, value in params.items() if name in known}
 
 
+def data_names(metric: Callable[..., Any]) -> list[str]:
+    """The data that `metric` takes by position, such as y_true and y_proba."""
+    parameters = signature(metric).parameters.values()
+    return [p.name for p in parameters if p.kind is Parameter.POSITIONAL_OR_KEYWORD]
+
+
 class Streaming:
     """A metric over data that comes in batches, from any number of places.
 
@@ -60,7 +70,8 @@ class Streaming:
         A metric of `skuq.metrics` that has a statistic, such as
         `expected_calibration_error`.
     **params : dict
-        Its keywords, except `sample_weight`, which goes to `update`.
+        Its keywords, except `sample_weight` and others with one entry per sample,
+        which go to `update`.
 
     Attributes
     ----------
@@ -101,30 +112,32 @@ class Streaming:
     def __init__(self, metric: Metric, **params: Any) -> None:
         if not hasattr(metric, "statistic"):
             raise InputError(f"{metric!r} has no statistic, so it cannot stream.")
-        data = {"y_true", "y_proba", "sample_weight"}
+        data = {*data_names(metric), *metric.aligned}
         known = set(signature(metric).parameters) - data
         if unknown := set(params) - known:
             raise InputError(
                 f"{metric.__name__} does not take {sorted(unknown)} here: it takes "
-                f"{sorted(known)}, and update() takes sample_weight."
+                f"{sorted(known)}, and update() takes {', '.join(metric.aligned)}."
             )
         self.metric = metric
         self.params = params
         self.state: Accumulator | None = None
 
     def update(
-        self, y_true: Any, y_proba: Any, *, sample_weight: Any = None
+        self, *data: Any, sample_weight: Any = None, **aligned: Any
     ) -> "Streaming":
         """Take in one batch.
 
         Parameters
         ----------
-        y_true : array-like of shape (n_samples, *spatial)
-            True labels.
-        y_proba : array-like of shape (n_samples, n_classes, *spatial)
-            Probabilities, as the metric takes them.
+        *data : array-like
+            What the metric takes by position, in its order: for most ``y_true,
+            y_proba``.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights, at least 0.
+        **aligned : dict
+            Other keywords of the metric with one entry per sample, such as
+            `confidence`.
 
         Returns
         -------
@@ -132,17 +145,17 @@ class Streaming:
             This object.
         """
         statistic: Callable[..., Accumulator] = self.metric.statistic
-        options = options_of(statistic, self.params)
-        new = statistic(y_true, y_proba, sample_weight=sample_weight, **options)
+        options = {**options_of(statistic, self.params), **aligned}
+        new = statistic(*data, sample_weight=sample_weight, **options)
         self.state = new if self.state is None else self.state + new
         return self
 
-    def compute(self) -> float:
+    def compute(self) -> Any:
         """The metric of all data so far.
 
         Returns
         -------
-        value : float
+        value : float or dict
             As the metric itself returns.
 
         Raises
@@ -153,7 +166,7 @@ class Streaming:
         if self.state is None:
             raise InputError("nothing to compute from: call update() first.")
         compute = self.metric.compute
-        return float(compute(self.state, **options_of(compute, self.params)))
+        return compute(self.state, **options_of(compute, self.params))
 
     def __add__(self, other: Self) -> "Streaming":
         """The metric over the data of both."""
