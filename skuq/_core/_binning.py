@@ -1,12 +1,14 @@
 """Scores with outcomes, sorted into bins: the one statistic of binned calibration.
 
 A *row* is one binning problem: the only one for top-label and positive-class
-calibration, one per class for classwise calibration.  All sums are `(n_rows, n_bins)`.
+calibration, one per class for classwise calibration, and one per predicted class for
+top-label calibration given the class.  All sums are `(n_rows, n_bins)`.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -17,31 +19,18 @@ from skuq._core._arrays import (
     bincount,
     clip,
     device,
-    pick,
     to_library_of,
     to_numpy,
 )
-from skuq._core._blocks import Block, ScoreTable, Window
-from skuq._core._checks import check_confidence, check_proba, check_range
-from skuq._core._edges import quantile_edges, uniform_edges
-from skuq._core._links import both_rows
-from skuq._core._ranking import MOST_OF_A_TIE, is_table, top_of_rows
+from skuq._core._blocks import ScoreTable, Window
+from skuq._core._edges import uniform_edges
+from skuq._core._outcomes import READERS, Outcomes, row_count
+from skuq._core._quantile_edges import quantile_edges, sweep_edges
+from skuq._core._sorting import Ordered, tie_groups
 from skuq._core._threads import map_windows
-from skuq.exceptions import InputError
 
 # Scores per window: few operations each, so larger ones pay.
 LARGE_BLOCK = 2**20
-
-
-class Outcomes(NamedTuple):
-    """Stated probabilities and what came true.
-
-    score, outcome: `(n_rows, m)`, float and bool; weight: `(m,)` or None.
-    """
-
-    score: Array
-    outcome: Array
-    weight: Array | None
 
 
 @dataclass(frozen=True)
@@ -50,10 +39,11 @@ class Binning:
 
     Parameters
     ----------
-    kind : {"top-label", "positive", "classwise"}
+    kind : {"top-label", "positive", "classwise", "predicted-class"}
         What a score and an outcome are.
-    n_bins : int
-        Bins over [0, 1], not counting one for exactly 0 or 1.
+    n_bins : int or "sweep"
+        Bins over [0, 1], not counting one for exactly 0 or 1; or as many as a sweep
+        finds.
     strategy : {"uniform", "quantile"}
         Equal widths or equal weights.
     closed : {"right", "left", "left-overflow", "right-underflow"}
@@ -62,14 +52,22 @@ class Binning:
         How equal-width edges are rounded.
     single : bool
         Whether scores are rounded to float32 first.
+    quantiles : {"inverted-cdf", "linear", "linear-underflow", "midpoint"}
+        How edges of equal weight are found.
     """
 
     kind: str = "top-label"
-    n_bins: int = 15
+    n_bins: int | str = 15
     strategy: str = "uniform"
     closed: str = "right"
     edges: str = "exact"
     single: bool = False
+    quantiles: str = "inverted-cdf"
+
+    @property
+    def needs_all(self) -> bool:
+        """Whether the bins depend on all samples."""
+        return self.strategy == "quantile" or self.n_bins == "sweep"
 
     def uniform(self, dtype: Any) -> np.ndarray:
         """The equal-width edges for scores of `dtype`.
@@ -77,7 +75,7 @@ class Binning:
         Edges are in the precision of the scores: a float32 0.1 lies on the edge 0.1.
         """
         name = "float32" if self.single or "float32" in str(dtype) else "float64"
-        return uniform_edges(self.n_bins, self.closed, self.edges, name)
+        return uniform_edges(int(self.n_bins), self.closed, self.edges, name)
 
 
 @dataclass(frozen=True)
@@ -111,124 +109,102 @@ class CollectedOutcomes(Accumulator):
     ----------
     binning : Binning
         The bins to come.
-    score, outcome : ndarray of shape (n_rows, n_samples)
+    n_rows : int
+        Number of binning problems.
+    score, outcome : ndarray of shape (n_rows, n_samples) or (1, n_samples)
         Stated probabilities and what came true.
     weight : ndarray of shape (n_samples,) or None
         Weights; None if all are one.
+    row : ndarray of shape (n_samples,) or None
+        The row each sample belongs to, if the samples are divided among the rows.
     """
 
     binning: Binning
+    n_rows: int
     score: np.ndarray = collected()
     outcome: np.ndarray = collected()
     weight: np.ndarray | None = collected()
+    row: np.ndarray | None = collected()
+
+    def rows(self) -> Iterator[Ordered]:
+        """Scores, outcomes and weights of each row, in no particular order."""
+        if self.row is None:
+            for score, outcome in zip(self.score, self.outcome, strict=True):
+                yield Ordered(score, outcome, self.weight)
+            return
+        for i in range(self.n_rows):
+            own = self.row == i
+            weight = None if self.weight is None else self.weight[own]
+            yield Ordered(self.score[0, own], self.outcome[0, own], weight)
 
     def edges(self) -> np.ndarray:
-        """Edges that put equal weight in each bin of a row, `(n_rows, n_bins + 1)`."""
-        n_bins = self.binning.n_bins
-        return np.stack([quantile_edges(s, self.weight, n_bins) for s in self.score])
+        """Edges of the bins, `(n_rows, n_bins + 1)`; the last of a row may repeat."""
+        found = [self._edges_of(row) for row in self.rows()]
+        longest = max(map(len, found))
+        return np.stack(
+            [np.pad(e, (0, longest - len(e)), constant_values=1.0) for e in found]
+        )
+
+    def _edges_of(self, row: Ordered) -> np.ndarray:
+        if not len(row.score):
+            return np.array([0.0, 1.0])
+        n_bins, style = self.binning.n_bins, self.binning.quantiles
+        if n_bins == "sweep":
+            return sweep_edges(tie_groups(*row), self.binning.strategy)
+        return quantile_edges(row.score, row.weight, int(n_bins), style)
 
     def binned(self) -> BinSums:
         """The sums in those bins."""
-        part = Outcomes(self.score, self.outcome, self.weight)
-        sums = sum_in_bins(part, self.edges(), self.binning.closed)
+        part = Outcomes(self.score, self.outcome, self.weight, self.row)
+        sums = sum_in_bins(part, self.edges(), self.binning.closed, self.n_rows)
         return BinSums(self.binning, *sums)
 
 
 def bin_statistic(table: ScoreTable, binning: Binning) -> BinSums | CollectedOutcomes:
     """The statistic of a table: sums, or all outcomes where bins depend on them."""
-    if binning.strategy == "quantile":
+    if binning.needs_all:
         return collect(table, binning)
     read = READERS[binning.kind]
     windows = table.windows(LARGE_BLOCK)
     edges = binning.uniform(table.scores.dtype)
+    n_rows = row_count(table, binning.kind)
 
     def sums(window: Window) -> np.ndarray:
         part = read(table, window)
         if binning.single:
             xp = array_namespace(part.score)
             part = part._replace(score=xp.astype(part.score, xp.float32))
-        return np.stack(sum_in_bins(part, edges, binning.closed))
+        return np.stack(sum_in_bins(part, edges, binning.closed, n_rows))
 
     return BinSums(binning, *reduce(np.add, map_windows(sums, table, windows)))
 
 
-def proba_block(table: ScoreTable, window: Window) -> Block:
-    """The block of `window` as checked probabilities, two rows or more."""
-    scores, codes, weight = table.block(window)
-    scores = both_rows(scores, "proba")
-    if scores.shape[1]:
-        check_proba(scores, array_namespace(scores).sum(scores, axis=0))
-    return Block(scores, codes, weight)
-
-
-def _top_label(table: ScoreTable, window: Window) -> Outcomes:
-    """The largest probability, and whether its class (the first on ties) is true."""
-    rows = table.scores[window.samples, ...]
-    if is_table(rows) and table.void is None:
-        codes, weight = table.targets(window)
-        top, right = top_of_rows(rows, codes)
-        return Outcomes(top[None, :], right[None, :], weight)
-    scores, codes, weight = table.block(window)
-    scores = both_rows(scores, "proba")
-    xp = array_namespace(scores)
-    if scores.shape[1] == 0:
-        return Outcomes(scores[:1, :], codes[None, :] == 0, weight)
-    top = xp.max(scores, axis=0)
-    check_confidence(top, xp.sum(scores, axis=0), scores)
-    right = pick(scores, codes) == top
-    doubtful = right & (top <= MOST_OF_A_TIE)
-    if bool(xp.any(doubtful)):
-        tied = xp.take(scores, xp.nonzero(doubtful)[0], axis=1)
-        right[doubtful] = xp.argmax(tied, axis=0) == codes[doubtful]
-    return Outcomes(top[None, :], right[None, :], weight)
-
-
-def _positive(table: ScoreTable, window: Window) -> Outcomes:
-    """The probability of the second of two classes, and whether it is true."""
-    scores, codes, weight = table.block(window)
-    if table.n_columns > 2:
-        raise InputError(
-            f"kind='positive' is for two classes, got {table.n_columns} columns: use "
-            "kind='top-label' or kind='classwise'."
-        )
-    if scores.shape[1]:
-        check_range(scores)
-    return Outcomes(scores[-1:, :], (codes == 1)[None, :], weight)
-
-
-def _classwise(table: ScoreTable, window: Window) -> Outcomes:
-    """Every probability, and whether its class is true."""
-    scores, codes, weight = proba_block(table, window)
-    xp = array_namespace(codes)
-    classes = xp.arange(scores.shape[0], dtype=xp.int64, device=device(codes))
-    return Outcomes(scores, codes[None, :] == classes[:, None], weight)
-
-
-READERS = {"top-label": _top_label, "positive": _positive, "classwise": _classwise}
-
-
 def sum_in_bins(
-    part: Outcomes, edges: np.ndarray, closed: str
+    part: Outcomes, edges: np.ndarray, closed: str, n_rows: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Sums of w, w * score, w * outcome, w squared, each `(n_rows, n_bins)`.
 
     Equal-width `edges` are `(n_bins + 1,)`; `(n_rows, n_bins + 1)` are each row's own.
     """
     xp = array_namespace(part.score)
-    n_rows, n_bins = part.score.shape[0], edges.shape[-1] - 1
-    find = uniform_index if edges.ndim == 1 else searched_index
+    n_lines, n_bins = part.score.shape[0], edges.shape[-1] - 1
     # One slot per bin and outcome: two counts give all sums.
-    index = find(part.score, edges, closed)
+    if edges.ndim == 1:
+        index = uniform_index(part.score, edges, closed)
+    else:
+        index = searched_index(part.score, edges, closed, part.row)
     index *= 2
     index += xp.astype(part.outcome, index.dtype)
     slot = xp.astype(index, xp.int64)
-    if n_rows > 1:
+    if part.row is not None:
+        slot += xp.astype(part.row, xp.int64)[None, :] * (2 * n_bins)
+    elif n_rows > 1:
         row = xp.arange(n_rows, dtype=xp.int64, device=device(slot))
         slot += row[:, None] * (2 * n_bins)
     slot, score = xp.reshape(slot, (-1,)), xp.reshape(part.score, (-1,))
     size, weight, squared = 2 * n_rows * n_bins, part.weight, None
     if weight is not None:
-        weight = weight if n_rows == 1 else xp.tile(weight, (n_rows,))
+        weight = weight if n_lines == 1 else xp.tile(weight, (n_lines,))
         score = xp.astype(score, weight.dtype) * weight
         squared = bincount(slot, weight * weight, size).reshape(n_rows, n_bins, 2)
     mass = bincount(slot, weight, size).reshape(n_rows, n_bins, 2)
@@ -261,11 +237,20 @@ def uniform_index(score: Array, edges: np.ndarray, closed: str) -> Array:
     return index
 
 
-def searched_index(score: Array, edges: np.ndarray, closed: str) -> Array:
+def searched_index(
+    score: Array, edges: np.ndarray, closed: str, row: Array | None = None
+) -> Array:
     """The bin of each score among the edges of its row, as `uniform_index`."""
     xp = array_namespace(score)
     bounds = xp.astype(to_library_of(edges, score), score.dtype)
     side = "left" if closed.startswith("right") else "right"
+    if row is not None:
+        index = xp.zeros(score.shape, dtype=xp.int64, device=device(score))
+        for i in range(edges.shape[0]):
+            own = row == i
+            found = xp.searchsorted(bounds[i, 1:-1], score[0, own], side=side)
+            index[0, own] = xp.astype(found, xp.int64)
+        return index
     rows = [
         xp.searchsorted(bounds[i, 1:-1], score[i, :], side=side)
         for i in range(score.shape[0])
@@ -282,9 +267,14 @@ def collect(table: ScoreTable, binning: Binning) -> CollectedOutcomes:
         weight = np.concatenate([to_numpy(part.weight) for part in parts])
     else:
         weight = None
+    row = None
+    if parts[0].row is not None:
+        row = np.concatenate([to_numpy(part.row) for part in parts])
     return CollectedOutcomes(
         binning,
+        row_count(table, binning.kind),
         np.concatenate([to_numpy(part.score) for part in parts], axis=1),
         np.concatenate([to_numpy(part.outcome) for part in parts], axis=1),
         weight,
+        row,
     )

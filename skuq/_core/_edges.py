@@ -56,25 +56,3 @@ def _division(n: int, _: type) -> np.ndarray:
 
 
 _STYLES = {"exact": _exact, "numpy": _numpy, "torch": _torch, "division": _division}
-
-
-def quantile_edges(
-    score: np.ndarray, weight: np.ndarray | None, n_bins: int
-) -> np.ndarray:
-    """Edges that put equal weight in each bin and never part equal scores.
-
-    The inner edges are the inverted-CDF quantiles b / n_bins, which are scores
-    themselves: with (lo, hi] bins, equal scores stay together, and a weight of two
-    equals a repeated sample.
-    """
-    n = len(score)
-    if weight is None:
-        at = -(-np.arange(1, n_bins) * n // n_bins) - 1  # in integers: no rounding
-        inner = np.sort(score)[np.maximum(at, 0)]
-    else:
-        order = np.argsort(score, kind="stable")
-        mass = np.cumsum(weight[order])
-        share = np.arange(1, n_bins) / n_bins * mass[-1]
-        at = np.searchsorted(mass * (1 + 1e-12), share)
-        inner = score[order][np.minimum(at, n - 1)]
-    return np.concatenate([[0.0], inner, [1.0]])

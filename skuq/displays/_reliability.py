@@ -16,11 +16,19 @@ X_LABELS = {
     "top-label": "Confidence",
     "positive": "Probability of the positive class",
     "classwise": "Probability of the class",
+    "predicted-class": "Confidence in the predicted class",
+}
+ERROR_NAMES = {
+    "l1": "ECE",
+    "l2": "RMS calibration error",
+    "l2-squared": "squared calibration error",
+    "max": "MCE",
 }
 Y_LABELS = {
     "top-label": "Accuracy",
     "positive": "Share of the positive class",
     "classwise": "Share of the class",
+    "predicted-class": "Accuracy",
 }
 
 
@@ -36,7 +44,7 @@ class ReliabilityDisplay:
         `Streaming` metric.
     name : str, default=None
         Name of the classifier, for the legend.
-    norm : {"l1", "l2", "max"}, default="l1"
+    norm : {"l1", "l2", "l2-squared", "max"}, default="l1"
         Norm of the calibration error in the legend.
 
     Attributes
@@ -154,7 +162,7 @@ class ReliabilityDisplay:
             Number of bins, by default 15.
         strategy : {"uniform", "quantile"}, default=None
             Bins of equal width (default) or of equal weight.
-        norm : {"l1", "l2", "max"}, default="l1"
+        norm : {"l1", "l2", "l2-squared", "max"}, default="l1"
             Norm of the error in the legend.
         closed : {"right", "left", "left-overflow", "right-underflow"}, default=None
             Which edge belongs to a bin.
@@ -198,7 +206,7 @@ class ReliabilityDisplay:
             The `state` of ``Streaming(expected_calibration_error, ...)``.
         name : str, default=None
             Name for the legend.
-        norm : {"l1", "l2", "max"}, default="l1"
+        norm : {"l1", "l2", "l2-squared", "max"}, default="l1"
             Norm of the error in the legend.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
@@ -276,7 +284,7 @@ class ReliabilityDisplay:
 
     def _label(self, name):
         name = self.name if name is None else name
-        title = {"l1": "ECE", "l2": "RMS calibration error", "max": "MCE"}[self.norm]
+        title = ERROR_NAMES[self.norm]
         error = f"{title} = {self.error:.4f}"
         return error if name is None else f"{name}: {error}"
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from scipy.special import erf
 
 from skuq._core._binning import (
     Binning,
@@ -20,10 +21,11 @@ from skuq._core._edges import CLOSED
 from skuq.exceptions import InputError, NoSamplesError
 from skuq.metrics._inputs import score_table
 
-KINDS = ("top-label", "positive", "classwise")
+KINDS = ("top-label", "positive", "classwise", "predicted-class")
 STRATEGIES = ("uniform", "quantile")
-NORMS = ("l1", "l2", "max")
-CLASS_AVERAGES = ("macro", "prevalence", "sum", "pooled")
+NORMS = ("l1", "l2", "l2-squared", "max")
+PARTS = ("all", "over-confidence", "under-confidence")
+CLASS_AVERAGES = ("macro", "prevalence", "weight", "sum", "pooled")
 
 # What "the" calibration error means to a paper or package.  kind "binary-positive" is
 # the positive class of two classes and the top label of more; "one-column-positive" is
@@ -41,13 +43,18 @@ CONVENTIONS: dict[str, dict[str, Any]] = {
         "n_bins": 10,
         "closed": "left",
         "edges": "numpy",
+        "quantiles": "linear",
     },
-    "uncertainty-calibration": {"kind": "one-column-positive"},
+    "uncertainty-calibration": {
+        "kind": "one-column-positive",
+        "quantiles": "midpoint",
+    },
     "mapie": {
         "kind": "one-column-positive",
         "n_bins": 49,
         "closed": "right-underflow",
         "edges": "numpy",
+        "quantiles": "linear-underflow",
     },
     "relplot": {
         "kind": "positive",
@@ -55,7 +62,12 @@ CONVENTIONS: dict[str, dict[str, Any]] = {
         "closed": "left-overflow",
         "edges": "division",
     },
-    "scikit-learn": {"kind": "positive", "n_bins": 5, "edges": "numpy"},
+    "scikit-learn": {
+        "kind": "positive",
+        "n_bins": 5,
+        "edges": "numpy",
+        "quantiles": "linear",
+    },
 }
 
 BinState = BinSums | CollectedOutcomes
@@ -73,13 +85,18 @@ def binning_of(convention: str, n_columns: int, **options: Any) -> Binning:
         chosen["kind"] = "positive" if n_columns == 1 else "top-label"
     if convention == "torchmetrics":  # casts confidences, not positive probabilities
         chosen["single"] = chosen.get("kind") == "top-label"
+    if chosen.get("n_bins") == "sweep":
+        chosen.setdefault("strategy", "quantile")
     binning = Binning(**chosen)
     check_option("kind", binning.kind, KINDS)
     check_option("strategy", binning.strategy, STRATEGIES)
     check_option("closed", binning.closed, CLOSED)
     n_bins = binning.n_bins
-    if not isinstance(n_bins, (int, np.integer)) or n_bins < 1:
-        raise InputError(f"n_bins must be an int of at least 1, got {n_bins!r}.")
+    whole = isinstance(n_bins, (int, np.integer)) and n_bins >= 1
+    if not (whole or n_bins == "sweep"):
+        raise InputError(
+            f"n_bins must be an int of at least 1, or 'sweep', got {n_bins!r}."
+        )
     return binning
 
 
@@ -90,7 +107,7 @@ def binned_outcomes(
     sample_weight: Any = None,
     labels: Any = None,
     kind: str | None = None,
-    n_bins: int | None = None,
+    n_bins: int | str | None = None,
     strategy: str | None = None,
     closed: str | None = None,
     convention: str = "guo2017",
@@ -109,37 +126,94 @@ def binned_outcomes(
 
 
 def error_of_state(
-    state: BinState, *, norm: str = "l1", class_average: str = "macro"
+    state: BinState,
+    *,
+    norm: str = "l1",
+    class_average: str = "macro",
+    debias: bool = False,
+    part: str = "all",
 ) -> float:
     """The calibration error that a statistic holds."""
     check_option("norm", norm, NORMS)
     check_option("class_average", class_average, CLASS_AVERAGES)
-    sums = binned(state)
-    weight, score, outcome = sums.weight, sums.score, sums.outcome
-    if class_average == "pooled":
-        weight, score, outcome = (
-            s.sum(axis=0, keepdims=True) for s in (weight, score, outcome)
+    check_option("part", part, PARTS)
+    if debias and (norm == "max" or part != "all"):
+        raise InputError(
+            "debias=True is for the whole error in norm 'l1', 'l2' or 'l2-squared', "
+            f"got norm={norm!r} and part={part!r}."
         )
-    total = weight.sum(axis=1, keepdims=True)
-    if total[0, 0] == 0:
+    sums = binned(state)
+    if class_average == "pooled":
+        sums = BinSums(sums.binning, *(_pooled(sums, name) for name in SUMS))
+    total = sums.weight.sum(axis=1, keepdims=True)
+    if total.sum() == 0:
         raise NoSamplesError("no sample that counts has a weight above zero.")
-    gap = np.divide(
-        np.abs(score - outcome), weight, out=np.zeros_like(weight), where=weight > 0
-    )
+    bins = _bin_errors(sums, norm, debias, part)
     if norm == "max":
-        return float(gap.max())
-    power = 1 if norm == "l1" else 2
-    per_class = (weight / total * gap**power).sum(axis=1)
-    share = _class_share(class_average, outcome, total)
-    return float((share * per_class).sum() ** (1 / power))
+        return float(bins.max())
+    share = np.divide(
+        sums.weight, total, out=np.zeros_like(total * bins), where=total > 0
+    )
+    per_class = (share * bins).sum(axis=1)
+    error = float((_class_share(class_average, sums) * per_class).sum())
+    if norm == "l2-squared":
+        return error
+    return max(error, 0.0) ** (0.5 if norm == "l2" else 1)
 
 
-def _class_share(class_average: str, outcome: np.ndarray, total: np.ndarray) -> Any:
+SUMS = ("weight", "score", "outcome", "weight_squared")
+
+
+def _pooled(sums: BinSums, name: str) -> np.ndarray:
+    return np.asarray(getattr(sums, name).sum(axis=0, keepdims=True))
+
+
+def _bin_errors(sums: BinSums, norm: str, debias: bool, part: str) -> np.ndarray:
+    r"""The gap of each bin, or its square, without its bias where that is wished.
+
+    The share that came true has the variance acc (1 - acc) / n.  Its unbiased estimate,
+    with n - 1, is what the square of the gap is too large by.  The gap itself is too
+    large by as much as noise of that variance would add to it once more: the mean of
+    \|N(gap, variance)\| is known in closed form.
+    """
+    weight = sums.weight
+    some = weight > 0
+    over = np.divide(
+        sums.score - sums.outcome, weight, out=np.zeros_like(weight), where=some
+    )
+    if part != "all":
+        over = np.maximum(over if part == "over-confidence" else -over, 0)
+    gap = np.abs(over)
+    if not debias:
+        return np.asarray(gap if norm in ("l1", "max") else gap**2)
+    came_true = np.divide(sums.outcome, weight, out=np.zeros_like(weight), where=some)
+    spread = np.clip(came_true * (1 - came_true), 0, None)
+    count = np.divide(
+        weight**2, sums.weight_squared, out=np.zeros_like(weight), where=some
+    )
+    if norm == "l1":
+        deviation = np.sqrt(spread / np.maximum(count, 1))
+        return np.asarray(2 * gap - _mean_of_folded_normal(gap, deviation))
+    enough = count >= 2
+    return np.where(enough, gap**2 - spread / np.where(enough, count - 1, 1), 0.0)
+
+
+def _mean_of_folded_normal(mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+    r"""The mean of \|N(mean, deviation^2)\|."""
+    scaled = mean / np.where(deviation > 0, deviation, 1)
+    noisy = deviation * np.sqrt(2 / np.pi) * np.exp(-(scaled**2) / 2)
+    return np.where(deviation > 0, noisy + mean * erf(scaled / np.sqrt(2)), mean)
+
+
+def _class_share(class_average: str, sums: BinSums) -> Any:
     if class_average == "sum":
         return 1.0
-    if class_average == "prevalence" and len(outcome) > 1:
-        return outcome.sum(axis=1) / total[:, 0]
-    return 1 / len(outcome)
+    if class_average == "prevalence" and len(sums.outcome) > 1:
+        return sums.outcome.sum(axis=1) / sums.weight.sum(axis=1)
+    if class_average == "weight":
+        return sums.weight.sum(axis=1) / sums.weight.sum()
+    some = sums.weight.sum(axis=1) > 0
+    return some / some.sum()
 
 
 def deviation_of_states(

@@ -7,10 +7,10 @@ import numpy as np
 
 from skuq._core._accumulator import MeanSum
 from skuq._core._arrays import Array, accumulator_dtype, array_namespace, pick
-from skuq._core._binning import proba_block
 from skuq._core._blocks import Block, ScoreTable
 from skuq._core._checks import check_option
 from skuq._core._links import LEAST_PROBABILITY
+from skuq._core._outcomes import proba_block
 from skuq.exceptions import InputError
 from skuq.metrics._inputs import score_table
 from skuq.metrics._streaming import streams_with

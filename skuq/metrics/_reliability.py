@@ -40,7 +40,7 @@ def reliability_curve(
     sample_weight: Any = None,
     labels: Any = None,
     kind: str | None = None,
-    n_bins: int | None = None,
+    n_bins: int | str | None = None,
     strategy: str | None = None,
     closed: str | None = None,
     convention: str = "guo2017",
@@ -60,10 +60,10 @@ def reliability_curve(
     labels : array-like of shape (n_classes,), default=None
         The label of each column; None takes the sorted labels of `y_true`, or column
         numbers if `y_true` misses a class.
-    kind : {"top-label", "positive", "classwise"}, default=None
+    kind : {"top-label", "positive", "classwise", "predicted-class"}, default=None
         What is compared, as in `expected_calibration_error`.
-    n_bins : int, default=None
-        Number of bins, by default 15.
+    n_bins : int or "sweep", default=None
+        Number of bins, by default 15; "sweep" as in `expected_calibration_error`.
     strategy : {"uniform", "quantile"}, default=None
         Bins of equal width over [0, 1] (default), or of equal weight.
     closed : {"right", "left", "left-overflow", "right-underflow"}, default=None

@@ -10,12 +10,13 @@ from skuq._core._arrays import bincount
 from skuq._core._binning import (
     Binning,
     BinSums,
-    Outcomes,
     searched_index,
     sum_in_bins,
     uniform_index,
 )
-from skuq._core._edges import CLOSED, EDGE_STYLES, quantile_edges, uniform_edges
+from skuq._core._edges import CLOSED, EDGE_STYLES, uniform_edges
+from skuq._core._outcomes import Outcomes
+from skuq._core._quantile_edges import quantile_edges
 from skuq.exceptions import StateMismatchError
 from skuq.metrics import expected_calibration_error, reliability_curve
 
@@ -141,14 +142,14 @@ def test_equal_mass_bins_hold_equal_mass_and_never_part_ties(rng):
     score = np.round(rng.random(1000), 2)
     edges = quantile_edges(score, np.ones(1000), 7)
     parts = Outcomes(score[None, :], score[None, :] > 0.5, None)
-    weight = sum_in_bins(parts, edges[None, :], "right")[0][0]
+    weight = sum_in_bins(parts, edges[None, :], "right", 1)[0][0]
     most_tied = np.unique(score, return_counts=True)[1].max()
     assert weight.sum() == 1000
     assert np.abs(weight - 1000 / 7).max() <= most_tied
     distinct = rng.random(1001)
     edges = quantile_edges(distinct, np.ones(1001), 7)
     parts = Outcomes(distinct[None, :], distinct[None, :] > 0.5, None)
-    weight = sum_in_bins(parts, edges[None, :], "right")[0][0]
+    weight = sum_in_bins(parts, edges[None, :], "right", 1)[0][0]
     assert weight.tolist() == [143.0] * 7
 
 

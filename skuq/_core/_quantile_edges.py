@@ -1,0 +1,111 @@
+"""Edges of bins that hold equal weight, and how many such bins a sweep allows.
+
+The default never parts equal scores, so that their order cannot matter.  The styles of
+packages are there to reproduce their figures.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from skuq._core._sorting import TieGroups
+from skuq.exceptions import InputError
+
+ALMOST = 1 + 1e-12  # cumulated weights reach a share in spite of their rounding
+
+
+def quantile_edges(
+    score: np.ndarray,
+    weight: np.ndarray | None,
+    n_bins: int,
+    style: str = "inverted-cdf",
+) -> np.ndarray:
+    """`n_bins + 1` edges from 0 to 1 that put equal weight in each bin.
+
+    The inner edges are the quantiles b / n_bins: "inverted-cdf" takes scores, which
+    with (lo, hi] bins never part equal ones, and a weight of two equals a repeated
+    sample; "linear" interpolates as `numpy.quantile` does,
+    "linear-underflow" with a bin for the least score itself; "midpoint" cuts the
+    sorted scores in parts of equal length, half-way between neighbours.
+    """
+    if style != "inverted-cdf" and weight is not None:
+        raise InputError(
+            f"quantile bins in the style {style!r} of a package take no sample_weight: "
+            "leave the weights out, or use convention='guo2017'."
+        )
+    inner = _INNER[style](score, weight, n_bins)
+    return np.concatenate([[0.0], inner, [1.0]])
+
+
+def _inverted_cdf(
+    score: np.ndarray, weight: np.ndarray | None, n_bins: int
+) -> np.ndarray:
+    n = len(score)
+    if weight is None:
+        at = -(-np.arange(1, n_bins) * n // n_bins) - 1  # in integers: no rounding
+        return np.asarray(np.sort(score)[np.maximum(at, 0)])
+    order = np.argsort(score, kind="stable")
+    mass = np.cumsum(weight[order])
+    at = np.searchsorted(mass * ALMOST, np.arange(1, n_bins) / n_bins * mass[-1])
+    return np.asarray(score[order][np.minimum(at, n - 1)])
+
+
+def _linear(score: np.ndarray, weight: None, n_bins: int) -> np.ndarray:
+    return np.asarray(np.quantile(score, np.linspace(0, 1, n_bins + 1)[1:-1]))
+
+
+def _linear_underflow(score: np.ndarray, weight: None, n_bins: int) -> np.ndarray:
+    return np.append(score.min(), _linear(score, weight, n_bins))
+
+
+def _midpoint(score: np.ndarray, weight: None, n_bins: int) -> np.ndarray:
+    ordered = np.sort(score)
+    n = len(ordered)
+    length, longer = divmod(n, n_bins)  # the first `longer` parts have one more
+    start = np.arange(1, n_bins) * length + np.minimum(np.arange(1, n_bins), longer)
+    start = start[start < n]
+    middle = (ordered[start - 1] + ordered[start]) / 2
+    return np.pad(middle, (0, n_bins - 1 - len(middle)), constant_values=1.0)
+
+
+_INNER: dict[str, Callable[..., np.ndarray]] = {
+    "inverted-cdf": _inverted_cdf,
+    "linear": _linear,
+    "linear-underflow": _linear_underflow,
+    "midpoint": _midpoint,
+}
+
+
+def sweep_edges(groups: TieGroups, strategy: str) -> np.ndarray:
+    """The most bins for which the share that came true grows from bin to bin.
+
+    The number of bins rises from 1 until the shares fall somewhere for the first time;
+    bins without samples are left out.
+    """
+    groups = TieGroups(*(part[groups.weight > 0] for part in groups))
+    if (np.diff(groups.hits / groups.weight) >= 0).all():
+        return np.concatenate([[0.0], groups.score[:-1], [1.0]])
+    mass = np.append(0.0, np.cumsum(groups.weight))
+    hits = np.append(0.0, np.cumsum(groups.hits))
+    best = np.zeros(0, dtype=int)
+    for n_bins in range(2, len(groups.score) + 1):
+        cut = _cuts(groups.score, mass, n_bins, strategy)
+        bounds = np.concatenate([[0], cut, [len(groups.score)]])
+        came_true = np.diff(hits[bounds]) / np.diff(mass[bounds])
+        if (np.diff(came_true) < 0).any():
+            break
+        best = cut
+    return np.concatenate([[0.0], groups.score[best - 1], [1.0]])
+
+
+def _cuts(
+    score: np.ndarray, mass: np.ndarray, n_bins: int, strategy: str
+) -> np.ndarray:
+    """Numbers of distinct scores below each inner edge, each of them once."""
+    inner = np.arange(1, n_bins) / n_bins
+    if strategy == "uniform":
+        cut = np.searchsorted(score, inner, side="right")
+    else:
+        cut = np.searchsorted(mass[1:] * ALMOST, inner * mass[-1]) + 1
+    cut = np.unique(cut)
+    return cut[(cut > 0) & (cut < len(score))]

@@ -1,0 +1,72 @@
+"""Scores with outcomes in order of the score, and what lies between ties."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Ordered(NamedTuple):
+    """Scores in ascending order with their outcomes and weights (None if all one)."""
+
+    score: np.ndarray
+    outcome: np.ndarray
+    weight: np.ndarray | None
+
+
+class TieGroups(NamedTuple):
+    """One entry per distinct score, ascending: sums of weight and weighted outcome."""
+
+    score: np.ndarray
+    weight: np.ndarray
+    hits: np.ndarray
+
+
+def sort_outcomes(
+    score: np.ndarray, outcome: np.ndarray, weight: np.ndarray | None = None
+) -> Ordered:
+    """Sort by score; the order within ties is not defined.
+
+    Without weights the outcome travels as the last bit of an integer, in which floats
+    of [0, 2) keep their order: sorting numbers is twice as fast as sorting pairs.
+    """
+    score = score + 0  # -0.0 becomes 0.0, and the caller's array stays
+    if weight is None and len(score) and score.min() >= 0 and score.max() < 2:
+        return _sort_packed(score, outcome)
+    order = np.argsort(score)
+    weight = None if weight is None else weight[order]
+    return Ordered(score[order], outcome[order], weight)
+
+
+def _sort_packed(score: np.ndarray, outcome: np.ndarray) -> Ordered:
+    """A float64 below 2 has its two highest bits free; a float32 is widened to one."""
+    key = score.astype(np.float64, copy=False).view(np.int64)
+    key <<= 1
+    key |= outcome.astype(bool, copy=False)
+    key.sort()
+    hit = (key & 1).astype(bool)
+    key >>= 1
+    return Ordered(key.view(np.float64).astype(score.dtype, copy=False), hit, None)
+
+
+def ends_of_ties(ordered: np.ndarray) -> np.ndarray:
+    """Index of the last of each run of equal values."""
+    return np.append(np.flatnonzero(np.diff(ordered)), len(ordered) - 1)
+
+
+def tie_groups(
+    score: np.ndarray, outcome: np.ndarray, weight: np.ndarray | None = None
+) -> TieGroups:
+    """Sums over equal scores, so that their order cannot matter."""
+    ordered = sort_outcomes(score, outcome, weight)
+    ends = ends_of_ties(ordered.score)
+    if ordered.weight is None:
+        total = (ends + 1).astype(np.float64)
+        hits = np.cumsum(ordered.outcome, dtype=np.int64)[ends].astype(np.float64)
+    else:
+        total = np.cumsum(ordered.weight)[ends]
+        hits = np.cumsum(ordered.weight * ordered.outcome)[ends]
+    return TieGroups(
+        ordered.score[ends].astype(np.float64),
+        np.diff(total, prepend=0.0),
+        np.diff(hits, prepend=0.0),
+    )
