@@ -54,6 +54,8 @@ class Binning:
         Whether scores are rounded to float32 first.
     quantiles : {"inverted-cdf", "linear", "linear-underflow", "midpoint"}
         How edges of equal weight are found.
+    threshold : float
+        Scores up to here are left out.
     """
 
     kind: str = "top-label"
@@ -63,6 +65,7 @@ class Binning:
     edges: str = "exact"
     single: bool = False
     quantiles: str = "inverted-cdf"
+    threshold: float = 0.0
 
     @property
     def needs_all(self) -> bool:

@@ -7,32 +7,99 @@ Functions take ``(y_true, y_proba, *, sample_weight=None, ...)`` and return a fl
 from typing import TYPE_CHECKING, Any
 
 from skuq.metrics._accuracy import accuracy_score
+from skuq.metrics._adaptive import (
+    adaptive_calibration_error,
+    average_calibration_error,
+    thresholded_adaptive_calibration_error,
+)
 from skuq.metrics._bootstrap import Interval, bootstrap_interval
 from skuq.metrics._calibration_error import (
     expected_calibration_error,
     maximum_calibration_error,
 )
+from skuq.metrics._class_calibration_error import (
+    classwise_calibration_error,
+    top_label_calibration_error,
+)
+from skuq.metrics._crps import crps_ensemble, crps_gaussian, crps_quantile
+from skuq.metrics._cumulative import (
+    cumulative_calibration_error,
+    cumulative_calibration_test,
+)
+from skuq.metrics._decomposition import ScoreDecomposition, score_decomposition
+from skuq.metrics._gaussian import gaussian_log_loss
+from skuq.metrics._intervals import (
+    interval_coverage_score,
+    interval_score_loss,
+    interval_width_loss,
+)
+from skuq.metrics._kernel import kernel_calibration_error, kernel_calibration_test
+from skuq.metrics._mean_embedding import maximum_mean_calibration_error
+from skuq.metrics._ordinal import ranked_probability_score_loss
+from skuq.metrics._outcomes import CalibrationTestResult
+from skuq.metrics._pit import probability_integral_transform
 from skuq.metrics._proper import brier_score_loss, log_loss
+from skuq.metrics._quantile_calibration import quantile_calibration_error
+from skuq.metrics._quantiles import pinball_loss
 from skuq.metrics._reliability import ReliabilityCurve, reliability_curve
+from skuq.metrics._sharpness import sharpness
+from skuq.metrics._slope import SlopeIntercept, calibration_slope_intercept
+from skuq.metrics._smooth import smooth_calibration_error
+from skuq.metrics._spiegelhalter import spiegelhalter_test
 from skuq.metrics._streaming import Streaming
+from skuq.metrics._variance_calibration import (
+    expected_normalized_calibration_error,
+    uncertainty_calibration_error,
+)
 
 if TYPE_CHECKING:
     from skuq.metrics._scorers import get_scorer, get_scorer_names, get_scorers
 
 __all__ = [
+    "CalibrationTestResult",
     "Interval",
     "ReliabilityCurve",
+    "ScoreDecomposition",
+    "SlopeIntercept",
     "Streaming",
     "accuracy_score",
+    "adaptive_calibration_error",
+    "average_calibration_error",
     "bootstrap_interval",
     "brier_score_loss",
+    "calibration_slope_intercept",
+    "classwise_calibration_error",
+    "crps_ensemble",
+    "crps_gaussian",
+    "crps_quantile",
+    "cumulative_calibration_error",
+    "cumulative_calibration_test",
     "expected_calibration_error",
+    "expected_normalized_calibration_error",
+    "gaussian_log_loss",
     "get_scorer",
     "get_scorer_names",
     "get_scorers",
+    "interval_coverage_score",
+    "interval_score_loss",
+    "interval_width_loss",
+    "kernel_calibration_error",
+    "kernel_calibration_test",
     "log_loss",
     "maximum_calibration_error",
+    "maximum_mean_calibration_error",
+    "pinball_loss",
+    "probability_integral_transform",
+    "quantile_calibration_error",
+    "ranked_probability_score_loss",
     "reliability_curve",
+    "score_decomposition",
+    "sharpness",
+    "smooth_calibration_error",
+    "spiegelhalter_test",
+    "thresholded_adaptive_calibration_error",
+    "top_label_calibration_error",
+    "uncertainty_calibration_error",
 ]
 
 
