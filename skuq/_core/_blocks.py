@@ -140,6 +140,13 @@ class ScoreTable:
         codes = _flat(self.codes, window)
         return codes, self._weight(window, codes)
 
+    def aligned(self, values: Array, window: Window) -> Array:
+        """Values of the shape of the labels at the positions that `block` keeps."""
+        flat = _flat(values, window)
+        if self.void is None or self.codes is None:
+            return flat
+        return flat[_flat(self.codes, window) != self.void]
+
     def _weight(self, window: Window, codes: Array) -> Array | None:
         if self.weight is None:
             return None

@@ -14,7 +14,10 @@ class Ordered(NamedTuple):
 
 
 class TieGroups(NamedTuple):
-    """One entry per distinct score, ascending: sums of weight and weighted outcome."""
+    """One entry per distinct score, ascending: sums of weight and weighted outcome.
+
+    An outcome is whether something came true, or any number such as a loss.
+    """
 
     score: np.ndarray
     weight: np.ndarray
@@ -30,7 +33,8 @@ def sort_outcomes(
     of [0, 2) keep their order: sorting numbers is twice as fast as sorting pairs.
     """
     score = score + 0  # -0.0 becomes 0.0, and the caller's array stays
-    if weight is None and len(score) and score.min() >= 0 and score.max() < 2:
+    binary = outcome.dtype == bool and weight is None and len(score) > 0
+    if binary and score.min() >= 0 and score.max() < 2:
         return _sort_packed(score, outcome)
     order = np.argsort(score)
     weight = None if weight is None else weight[order]
@@ -41,7 +45,7 @@ def _sort_packed(score: np.ndarray, outcome: np.ndarray) -> Ordered:
     """A float64 below 2 has its two highest bits free; a float32 is widened to one."""
     key = score.astype(np.float64, copy=False).view(np.int64)
     key <<= 1
-    key |= outcome.astype(bool, copy=False)
+    key |= outcome
     key.sort()
     hit = (key & 1).astype(bool)
     key >>= 1
@@ -61,7 +65,8 @@ def tie_groups(
     ends = ends_of_ties(ordered.score)
     if ordered.weight is None:
         total = (ends + 1).astype(np.float64)
-        hits = np.cumsum(ordered.outcome, dtype=np.int64)[ends].astype(np.float64)
+        kind = np.int64 if outcome.dtype == bool else np.float64
+        hits = np.cumsum(ordered.outcome, dtype=kind)[ends].astype(np.float64)
     else:
         total = np.cumsum(ordered.weight)[ends]
         hits = np.cumsum(ordered.weight * ordered.outcome)[ends]

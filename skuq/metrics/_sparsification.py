@@ -1,0 +1,251 @@
+"""Sparsification: does the error fall when the least sure predictions are removed."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from skuq._core._accumulator import Accumulator, collected
+from skuq._core._arrays import Array, to_numpy
+from skuq._core._checks import check_option
+from skuq._core._sorting import TieGroups, tie_groups
+from skuq.exceptions import NoSamplesError
+from skuq.metrics._regression_inputs import sample_table
+from skuq.metrics._selective_risk import kept_sums, selective_area
+from skuq.metrics._streaming import streams_with
+
+ERRORS = ("absolute", "squared")
+
+
+@dataclass(frozen=True)
+class RankedErrors(Accumulator):
+    """All errors with the uncertainty they were predicted with.
+
+    Parameters
+    ----------
+    error : str
+        "absolute" or "squared".
+    uncertainty : ndarray of shape (n_values,)
+        Any numbers; higher is less sure.
+    loss : ndarray of shape (n_values,)
+        Absolute or squared errors.
+    weight : ndarray of shape (n_values,) or None
+        Weights; None if all are one.
+    """
+
+    error: str
+    uncertainty: np.ndarray = collected()
+    loss: np.ndarray = collected()
+    weight: np.ndarray | None = collected()
+
+    def groups(self, *, oracle: bool = False) -> TieGroups:
+        """Weight and loss of each distinct uncertainty, or of each error, ascending."""
+        by = self.loss if oracle else self.uncertainty
+        groups = tie_groups(by, self.loss, self.weight)
+        return TieGroups(*(part[groups.weight > 0] for part in groups))
+
+
+def ranked_errors(
+    y_true: Any,
+    y_pred: Any,
+    uncertainty: Any,
+    *,
+    sample_weight: Any = None,
+    error: str = "absolute",
+) -> RankedErrors:
+    """The statistic of sparsification."""
+    check_option("error", error, ERRORS)
+    table = sample_table(
+        sample_weight, y_true=y_true, y_pred=y_pred, uncertainty=uncertainty
+    )
+
+    def columns(
+        weight: Array | None, true: Array, pred: Array, unsure: Array
+    ) -> list[np.ndarray]:
+        difference = to_numpy(true - pred)
+        loss = np.abs(difference) if error == "absolute" else difference**2
+        return [to_numpy(unsure), loss] + ([] if weight is None else [to_numpy(weight)])
+
+    parts = list(table.map(columns))
+    unsure, loss, *weights = (np.concatenate(p) for p in zip(*parts, strict=True))
+    return RankedErrors(error, unsure, loss, weights[0] if weights else None)
+
+
+@dataclass(frozen=True)
+class SparsificationCurve:
+    """The mean error of what is kept, when the least sure values are removed.
+
+    Parameters
+    ----------
+    removed : ndarray of shape (n_points,)
+        Share of values removed, from 0 up.
+    error : ndarray of shape (n_points,)
+        Mean error of those kept, removed by uncertainty.
+    oracle : ndarray of shape (n_points,)
+        The same, removed by the error itself: the best there can be.
+    """
+
+    removed: np.ndarray
+    error: np.ndarray
+    oracle: np.ndarray
+
+
+def curve_of_errors(state: RankedErrors, n_points: int = 100) -> SparsificationCurve:
+    """The curve that a statistic holds, at equal steps of the share removed."""
+    removed = np.arange(n_points) / n_points
+    means = [_kept_means(state.groups(oracle=o), 1 - removed) for o in (False, True)]
+    return SparsificationCurve(removed, *means)
+
+
+def _kept_means(groups: TieGroups, share: np.ndarray) -> np.ndarray:
+    """Mean error of these shares of the surest values; ties are kept in parts."""
+    weight, loss = (np.append(0.0, part) for part in kept_sums(groups))
+    kept = share * weight[-1]
+    return np.asarray(np.interp(kept, weight, loss) / kept)
+
+
+def sparsification_curve(
+    y_true: Any,
+    y_pred: Any,
+    uncertainty: Any,
+    *,
+    sample_weight: Any = None,
+    error: str = "absolute",
+    n_points: int = 100,
+) -> SparsificationCurve:
+    """Mean error of what is kept when the least sure predictions are removed.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples, *output)
+        Observed values, in the unit of the target.
+    y_pred : array-like of shape (n_samples, *output)
+        Predictions, in the same unit.
+    uncertainty : array-like of shape (n_samples, *output)
+        Any numbers that are higher where the prediction is less sure, such as standard
+        deviations.
+    sample_weight : array-like of shape (n_samples,) or of `y_true`, default=None
+        Weights, at least 0.
+    error : {"absolute", "squared"}, default="absolute"
+        The error of a value.
+    n_points : int, default=100
+        Number of shares removed: 0, 1 / n_points, ...
+
+    Returns
+    -------
+    curve : SparsificationCurve
+        Shares removed, and mean errors by uncertainty and by an oracle.
+
+    Raises
+    ------
+    skuq.exceptions.InputError
+        For shapes that differ, NaN, infinity, or no samples.
+
+    See Also
+    --------
+    sparsification_error : The area between the two.
+    risk_coverage_curve : For classifiers.
+
+    References
+    ----------
+    .. [1] E. Ilg, O. Cicek, S. Galesso, A. Klein, O. Makansi, F. Hutter and T. Brox
+       (2018). "Uncertainty estimates and multi-hypotheses networks for optical flow".
+       ECCV. `arXiv:1802.07095 <https://arxiv.org/abs/1802.07095>`_
+
+    Examples
+    --------
+    >>> from skuq.metrics import sparsification_curve
+    >>> curve = sparsification_curve([1.0, 2.0], [1.0, 4.0], [0.1, 0.5], n_points=2)
+    >>> curve.removed.tolist(), curve.error.tolist()
+    ([0.0, 0.5], [1.0, 0.0])
+    """
+    state = ranked_errors(
+        y_true, y_pred, uncertainty, sample_weight=sample_weight, error=error
+    )
+    return curve_of_errors(state, n_points)
+
+
+def sparsification_of_state(state: RankedErrors, *, normalize: bool = False) -> float:
+    """The area between the curves that a statistic holds."""
+    areas = []
+    for oracle in (False, True):
+        groups = state.groups(oracle=oracle)
+        if not len(groups.score):
+            raise NoSamplesError("no sample that counts has a weight above zero.")
+        areas.append(selective_area(groups.weight, groups.hits))
+    area = max(areas[0] - areas[1], 0.0)
+    if not normalize:
+        return area
+    mean = float(groups.hits.sum() / groups.weight.sum())
+    return area / mean if mean > 0 else 0.0
+
+
+@streams_with(ranked_errors, sparsification_of_state)
+def sparsification_error(
+    y_true: Any,
+    y_pred: Any,
+    uncertainty: Any,
+    *,
+    sample_weight: Any = None,
+    error: str = "absolute",
+    normalize: bool = False,
+) -> float:
+    """Area between the sparsification curve and its oracle (AUSE); lower is better.
+
+    0 says that the uncertainty ranks predictions exactly as their errors do.  It looks
+    at the ranking only: the scale of the uncertainty does not matter.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples, *output)
+        Observed values, in the unit of the target.
+    y_pred : array-like of shape (n_samples, *output)
+        Predictions, in the same unit.
+    uncertainty : array-like of shape (n_samples, *output)
+        Any numbers that are higher where the prediction is less sure.
+    sample_weight : array-like of shape (n_samples,) or of `y_true`, default=None
+        Weights, at least 0.
+    error : {"absolute", "squared"}, default="absolute"
+        The error of a value.
+    normalize : bool, default=False
+        Divide by the mean error of all values, as [1]_ does.
+
+    Returns
+    -------
+    area : float
+        At least 0, in the unit of the error (none if normalized).
+
+    Raises
+    ------
+    skuq.exceptions.InputError
+        For shapes that differ, NaN, infinity, or no samples.
+
+    See Also
+    --------
+    sparsification_curve : The curves.
+    area_under_risk_coverage_error : For classifiers; with excess=True the same idea.
+
+    Notes
+    -----
+    The mean over i of the mean error of the i surest values, less the same for the i
+    values with the smallest errors.  Ties count as the mean over all their orders.
+    Weights count as numbers of values.  Keeps all samples; costs two sorts.
+
+    References
+    ----------
+    .. [1] E. Ilg, O. Cicek, S. Galesso, A. Klein, O. Makansi, F. Hutter and T. Brox
+       (2018). "Uncertainty estimates and multi-hypotheses networks for optical flow".
+       ECCV. `arXiv:1802.07095 <https://arxiv.org/abs/1802.07095>`_
+
+    Examples
+    --------
+    >>> from skuq.metrics import sparsification_error
+    >>> sparsification_error([1.0, 2.0, 3.0], [1.0, 4.0, 4.0], [0.1, 0.5, 0.4])
+    0.0
+    >>> sparsification_error([1.0, 2.0, 3.0], [1.0, 4.0, 4.0], [0.5, 0.1, 0.4])
+    1.0
+    """
+    state = ranked_errors(
+        y_true, y_pred, uncertainty, sample_weight=sample_weight, error=error
+    )
+    return sparsification_of_state(state, normalize=normalize)
