@@ -1,10 +1,17 @@
 """The only file that touches scikit-learn's private names: one place to mend."""
 
+import numpy as np
 from sklearn.metrics._scorer import _BaseScorer
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params
 
-__all__ = ["ProbabilityScorer", "rows_of", "rows_of_params"]
+__all__ = [
+    "DeviationScorer",
+    "ProbabilityScorer",
+    "UncertaintyScorer",
+    "rows_of",
+    "rows_of_params",
+]
 
 
 class ProbabilityScorer(_BaseScorer):
@@ -22,6 +29,38 @@ class ProbabilityScorer(_BaseScorer):
         classes = getattr(estimator, "classes_", None)
         options = {"labels": classes, **self._kwargs, **kwargs}
         return self._sign * self._score_func(y_true, proba, **options)
+
+
+class DeviationScorer(_BaseScorer):
+    """A scorer of a regressor's mean and standard deviation, `return_std=True`."""
+
+    def _score(self, method_caller, estimator, X, y_true, **kwargs):
+        y_pred, y_std = estimator.predict(X, return_std=True)
+        value = self._score_func(y_true, y_pred, y_std, **self._kwargs, **kwargs)
+        return self._sign * value
+
+
+class UncertaintyScorer(_BaseScorer):
+    """A scorer of predicted labels with an uncertainty of each of them.
+
+    Both come from one call of `predict_proba`; the option `uncertainty` is a function
+    of probabilities, or the name of a method of the estimator.
+    """
+
+    def _score(self, method_caller, estimator, X, y_true, **kwargs):
+        options = {**self._kwargs, **kwargs}
+        measure = options.pop("uncertainty", None)
+        proba = method_caller(estimator, "predict_proba", X)
+        if proba.ndim == np.ndim(y_true):  # of two, scikit-learn hands on the second
+            proba = np.stack([1 - proba, proba], axis=1)
+        label = np.asarray(estimator.classes_)[np.asarray(proba.argmax(1))]
+        if isinstance(measure, str):
+            unsure = getattr(estimator, measure)(X)
+        elif measure is None:
+            unsure = 1 - proba.max(1)
+        else:
+            unsure = measure(proba)
+        return self._sign * self._score_func(y_true, label, unsure, **options)
 
 
 def rows_of(estimator, X, y, index, train_index=None):

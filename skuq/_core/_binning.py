@@ -191,21 +191,9 @@ def sum_in_bins(
     """
     xp = array_namespace(part.score)
     n_lines, n_bins = part.score.shape[0], edges.shape[-1] - 1
-    # One slot per bin and outcome: two counts give all sums.
-    if edges.ndim == 1:
-        index = uniform_index(part.score, edges, closed)
-    else:
-        index = searched_index(part.score, edges, closed, part.row)
-    index *= 2
-    index += xp.astype(part.outcome, index.dtype)
-    slot = xp.astype(index, xp.int64)
-    if part.row is not None:
-        slot += xp.astype(part.row, xp.int64)[None, :] * (2 * n_bins)
-    elif n_rows > 1:
-        row = xp.arange(n_rows, dtype=xp.int64, device=device(slot))
-        slot += row[:, None] * (2 * n_bins)
-    slot, score = xp.reshape(slot, (-1,)), xp.reshape(part.score, (-1,))
-    size, weight, squared = 2 * n_rows * n_bins, part.weight, None
+    slot = xp.reshape(slot_of(part, edges, closed, n_rows), (-1,))
+    score, weight, squared = xp.reshape(part.score, (-1,)), part.weight, None
+    size = 2 * n_rows * n_bins
     if weight is not None:
         weight = weight if n_lines == 1 else xp.tile(weight, (n_lines,))
         score = xp.astype(score, weight.dtype) * weight
@@ -214,6 +202,25 @@ def sum_in_bins(
     stated = bincount(slot, score, size).reshape(n_rows, n_bins, 2)
     squared = mass if squared is None else squared
     return mass.sum(-1), stated.sum(-1), mass[..., 1], squared.sum(-1)
+
+
+def slot_of(part: Outcomes, edges: np.ndarray, closed: str, n_rows: int) -> Array:
+    """One slot per row, bin and outcome, so that two counts give all sums."""
+    xp = array_namespace(part.score)
+    if edges.ndim == 1:
+        index = uniform_index(part.score, edges, closed)
+    else:
+        index = searched_index(part.score, edges, closed, part.row)
+    index *= 2
+    index += xp.astype(part.outcome, index.dtype)
+    slot = xp.astype(index, xp.int64)
+    n_slots = 2 * (edges.shape[-1] - 1)
+    if part.row is not None:
+        slot += xp.astype(part.row, xp.int64)[None, :] * n_slots
+    elif n_rows > 1:
+        row = xp.arange(n_rows, dtype=xp.int64, device=device(slot))
+        slot += row[:, None] * n_slots
+    return slot
 
 
 def uniform_index(score: Array, edges: np.ndarray, closed: str) -> Array:

@@ -54,7 +54,7 @@ def _sort_packed(score: np.ndarray, outcome: np.ndarray) -> Ordered:
 
 def ends_of_ties(ordered: np.ndarray) -> np.ndarray:
     """Index of the last of each run of equal values."""
-    return np.append(np.flatnonzero(np.diff(ordered)), len(ordered) - 1)
+    return np.append(np.flatnonzero(ordered[1:] != ordered[:-1]), len(ordered) - 1)
 
 
 def tie_groups(

@@ -13,6 +13,7 @@ from typing import TypeVar
 from skuq._core._arrays import is_numpy_array
 from skuq._core._blocks import ScoreTable, Window
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 # Scores from which threads pay, and classes up to which they do: along long rows
@@ -26,13 +27,21 @@ def map_windows(
     function: Callable[[Window], Result], table: ScoreTable, windows: Iterable[Window]
 ) -> Iterator[Result]:
     """The results of `function` for the `windows` of `table`, in order."""
-    workers = worker_count()
     large = table.scores.size >= LEAST_SCORES if is_numpy_array(table.scores) else False
-    if workers == 1 or not large or table.n_columns > LONGEST_ROW:
-        yield from map(function, windows)
+    pays = large and table.n_columns <= LONGEST_ROW
+    yield from map_items(function, windows, threads=pays)
+
+
+def map_items(
+    function: Callable[[Item], Result], items: Iterable[Item], *, threads: bool
+) -> Iterator[Result]:
+    """The results of `function` for the `items`, in order, by threads or one by one."""
+    workers = worker_count() if threads else 1
+    if workers == 1:
+        yield from map(function, items)
         return
     with ThreadPoolExecutor(workers) as pool:
-        yield from pool.map(function, windows)
+        yield from pool.map(function, items)
 
 
 def worker_count() -> int:

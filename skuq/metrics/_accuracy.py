@@ -2,23 +2,22 @@
 
 from typing import Any
 
-from skuq._core._accumulator import MeanSum
 from skuq._core._arrays import Array, array_namespace
 from skuq._core._blocks import Block
 from skuq.metrics._inputs import score_table
-from skuq.metrics._proper import mean_of_state, mean_over
+from skuq.metrics._proper import Terms, mean_over, means
 from skuq.metrics._streaming import streams_with
 
 
-def accuracy_sum(
+def accuracy_terms(
     y_true: Any,
     y_proba: Any,
     *,
     sample_weight: Any = None,
     labels: Any = None,
     ignore_index: Any = None,
-) -> MeanSum:
-    """The mergeable statistic behind `accuracy_score`."""
+) -> Terms:
+    """The table of `accuracy_score` and its part of a block."""
     table = score_table(
         y_true,
         y_proba,
@@ -30,10 +29,10 @@ def accuracy_sum(
     def right(block: Block) -> Array:
         return array_namespace(block.scores).argmax(block.scores, axis=0) == block.codes
 
-    return mean_over(table, right)
+    return table, right
 
 
-@streams_with(accuracy_sum, mean_of_state, upper=1.0)
+@streams_with(**means(accuracy_terms), upper=1.0)
 def accuracy_score(
     y_true: Any,
     y_proba: Any,
@@ -84,10 +83,11 @@ def accuracy_score(
     >>> accuracy_score(["ham", "spam"], [[0.9, 0.1], [0.6, 0.4]])
     0.5
     """
-    return accuracy_sum(
+    terms = accuracy_terms(
         y_true,
         y_proba,
         sample_weight=sample_weight,
         labels=labels,
         ignore_index=ignore_index,
-    ).mean
+    )
+    return mean_over(*terms).mean

@@ -7,7 +7,7 @@ import numpy as np
 
 from skuq._core._accumulator import Accumulator, summed
 from skuq._core._arrays import as_array, to_numpy
-from skuq.exceptions import InputError
+from skuq.exceptions import InputError, NoSamplesError
 from skuq.metrics._streaming import streams_with
 
 
@@ -45,7 +45,8 @@ def patch_counts(
             f"y_true, y_pred and uncertainty have shapes {y.shape}, {pred.shape} and "
             f"{unsure.shape}: they need the same shape, with at least one sample."
         )
-    if not np.isfinite(unsure).all():
+    some = np.ones(y.shape, bool) if ignore_index is None else y != ignore_index
+    if not np.isfinite(unsure[some]).all():
         raise InputError("uncertainty must be finite: drop or repair NaN and infinity.")
     if patch_size < 1 or not 0 <= accuracy_threshold <= 1:
         raise InputError(
@@ -53,7 +54,6 @@ def patch_counts(
             f"{patch_size!r} and {accuracy_threshold!r}."
         )
     weight = _sample_weight(sample_weight, len(y))
-    some = np.ones(y.shape, bool) if ignore_index is None else y != ignore_index
     right, unsure = some & (y == pred), np.where(some, unsure, 0)
     counts = np.zeros((2, 2))
     for part in _parts(y.shape, patch_size):
@@ -102,6 +102,8 @@ def _patch_sums(images: np.ndarray, size: int) -> np.ndarray:
 def scores_of_counts(state: PatchCounts) -> dict[str, float]:
     """The scores that a statistic holds."""
     counts = state.counts
+    if counts.sum() == 0:
+        raise NoSamplesError("no sample that counts has a weight above zero.")
     (wrong_unsure, wrong_sure), (_, right_sure) = counts
 
     def share(part: float, whole: float) -> float:

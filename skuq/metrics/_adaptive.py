@@ -15,6 +15,7 @@ from skuq.metrics._binned import (
     binned_outcomes,
     binning_of,
     error_of_state,
+    outcome_samples,
 )
 from skuq.metrics._inputs import score_table
 from skuq.metrics._streaming import streams_with
@@ -32,7 +33,7 @@ def average_of_state(state: BinState) -> float:
     return float(per_row[filled > 0].mean())
 
 
-@streams_with(binned_outcomes, average_of_state)
+@streams_with(binned_outcomes, average_of_state, samples=outcome_samples)
 def average_calibration_error(
     y_true: Any,
     y_proba: Any,

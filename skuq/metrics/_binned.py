@@ -16,8 +16,10 @@ from skuq._core._binning import (
     CollectedOutcomes,
     bin_statistic,
 )
+from skuq._core._blocks import ScoreTable
 from skuq._core._checks import check_option
 from skuq._core._edges import CLOSED
+from skuq._core._samples import BinnedSamples, binned_samples
 from skuq.exceptions import InputError, NoSamplesError
 from skuq.metrics._inputs import score_table
 
@@ -100,6 +102,26 @@ def binning_of(convention: str, n_columns: int, **options: Any) -> Binning:
     return binning
 
 
+def _table_and_binning(
+    y_true: Any,
+    y_proba: Any,
+    *,
+    sample_weight: Any = None,
+    labels: Any = None,
+    convention: str = "guo2017",
+    ignore_index: Any = None,
+    **options: Any,
+) -> tuple[ScoreTable, Binning]:
+    table = score_table(
+        y_true,
+        y_proba,
+        sample_weight=sample_weight,
+        labels=labels,
+        ignore_index=ignore_index,
+    )
+    return table, binning_of(convention, table.n_columns, **options)
+
+
 def binned_outcomes(
     y_true: Any,
     y_proba: Any,
@@ -114,15 +136,24 @@ def binned_outcomes(
     ignore_index: Any = None,
 ) -> BinState:
     """The mergeable statistic behind every binned calibration error."""
-    table = score_table(
+    table, binning = _table_and_binning(
         y_true,
         y_proba,
         sample_weight=sample_weight,
         labels=labels,
+        convention=convention,
         ignore_index=ignore_index,
+        kind=kind,
+        n_bins=n_bins,
+        strategy=strategy,
+        closed=closed,
     )
-    options = {"kind": kind, "n_bins": n_bins, "strategy": strategy, "closed": closed}
-    return bin_statistic(table, binning_of(convention, table.n_columns, **options))
+    return bin_statistic(table, binning)
+
+
+def outcome_samples(y_true: Any, y_proba: Any, **options: Any) -> BinnedSamples | None:
+    """The same sample by sample, for resampling."""
+    return binned_samples(*_table_and_binning(y_true, y_proba, **options))
 
 
 def error_of_state(
@@ -194,7 +225,7 @@ def _bin_errors(sums: BinSums, norm: str, debias: bool, part: str) -> np.ndarray
     if norm == "l1":
         deviation = np.sqrt(spread / np.maximum(count, 1))
         return np.asarray(2 * gap - _mean_of_folded_normal(gap, deviation))
-    enough = count >= 2
+    enough = count > 1 + 1e-9  # the count of one sample is 1 up to rounding
     return np.where(enough, gap**2 - spread / np.where(enough, count - 1, 1), 0.0)
 
 

@@ -1,15 +1,16 @@
-"""How sure is a metric?  Intervals by resampling the samples."""
+"""How sure is a metric: intervals by resampling the samples."""
 
-from collections.abc import Callable
-from functools import partial
-from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.special import ndtr, ndtri
 
-from skuq._core._arrays import as_array, to_numpy
-from skuq.exceptions import InputError, NoSamplesError
+from skuq._core._checks import check_option
+from skuq.exceptions import InputError
+from skuq.metrics._resamples import Resampler, problem_of
 from skuq.metrics._streaming import options_of
+
+METHODS = ("centered", "basic", "percentile", "bias-corrected")
 
 
 class Interval(NamedTuple):
@@ -32,35 +33,38 @@ class Interval(NamedTuple):
 
 def bootstrap_interval(
     metric: Any,
-    y_true: Any,
-    y_proba: Any,
-    *,
+    *data: Any,
     sample_weight: Any = None,
     n_resamples: int = 1000,
     confidence_level: float = 0.95,
+    method: str = "centered",
+    groups: Any = None,
     random_state: Any = None,
     **params: Any,
 ) -> Interval:
     """A metric with a bootstrap confidence interval.
 
     Samples (rows of a table, whole images of a stack of maps) are drawn with
-    replacement; the pixels of an image stay together, as they are not independent.
+    replacement; the pixels of an image stay together, as they are not independent, and
+    so do the members of a group, such as the images of a patient.
 
     Parameters
     ----------
     metric : callable
-        Called as ``metric(y_true, y_proba, sample_weight=..., **params)``, where a
-        weight of 2 must equal a repeated sample, as in all metrics of skuq.
-    y_true : array-like of shape (n_samples, *spatial)
-        True labels.
-    y_proba : array-like of shape (n_samples, n_classes, *spatial)
-        Probabilities, as the metric takes them.
+        Called as ``metric(*data, sample_weight=..., **params)``, where a weight of 2
+        must equal a repeated sample; it returns a float.
+    *data : array-like
+        What the metric takes by position, for most ``y_true, y_proba``.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights, at least 0.
     n_resamples : int, default=1000
         Number of resamples.
     confidence_level : float in (0, 1), default=0.95
         Coverage of the interval, a fraction.
+    method : {"basic", "percentile", "bias-corrected"}, default="basic"
+        How an interval is made of the resampled values; see Notes.
+    groups : array-like of shape (n_samples,), default=None
+        Samples (rows or images) of equal value are drawn together.
     random_state : int, numpy.random.Generator or None, default=None
         Seed of the resampling.
     **params : dict
@@ -78,28 +82,37 @@ def bootstrap_interval(
 
     See Also
     --------
+    permutation_test : Whether two models differ.
     expected_calibration_error : A metric whose plain estimate is biased upwards.
 
     Notes
     -----
-    The basic bootstrap [1]_: with resampled values m, quantiles q and estimate e, the
-    interval is ``[2 e - q(1 - a/2), 2 e - q(a/2)]``, widened to hold e.  It moves
-    against the bias of the estimate, which matters for calibration errors: resampling
-    inflates them once more by about as much as they are inflated already.  For means it
-    agrees with the percentile interval.
+    With resampled values m, their quantiles q and the estimate e, and a = 1 -
+    confidence_level [1]_:
+
+    - "basic": ``[2 e - q(1 - a/2), 2 e - q(a/2)]``, widened to hold e.  It moves
+      against the bias of the estimate, which matters for calibration errors: resampling
+      inflates them once more by about as much as they are inflated already.
+    - "percentile": ``[q(a/2), q(1 - a/2)]``, for metrics with little bias.
+    - "bias-corrected": ``[q(Phi(2 b - z)), q(Phi(2 b + z))]`` with z the normal
+      quantile and b that of the share of resampled values below e.
 
     A calibration error is a norm and cannot be negative, which no resampling of its
-    values respects.  Its interval begins at 0 where 0 cannot be refuted: where the
-    distance of resampled gaps from the gaps of the data, of which a share a is larger,
-    reaches e.  In simulations with 150 to 3000 samples, 95 % intervals covered the
-    truth in 89 to 95 % of the runs, for calibrated and over-confident models alike.
+    values respects.  With "basic" its interval begins at 0 where 0 cannot be refuted:
+    where the distance of resampled gaps from the gaps of the data, of which a share a
+    is larger, reaches e.  In simulations with 150 to 3000 samples, 95 % intervals
+    covered the truth in 89 to 95 % of the runs, for calibrated and over-confident
+    models alike.
 
-    Resamples without any weight that counts are drawn again.
+    Resamples without any weight that counts are drawn again.  Losses and bins are found
+    once, and the states of groups and images once for each, so that a resample costs a
+    few sums: 1,000 resamples of an ECE of 1,000,000 rows take some seconds.  Metrics
+    that keep all samples are computed anew for each.
 
     References
     ----------
     .. [1] A. C. Davison and D. V. Hinkley (1997). "Bootstrap methods and their
-       application", section 5.2.  `doi:10.1017/CBO9780511802843
+       application", sections 5.2 and 5.3.  `doi:10.1017/CBO9780511802843
        <https://doi.org/10.1017/CBO9780511802843>`_
 
     Examples
@@ -119,61 +132,71 @@ def bootstrap_interval(
         )
     if n_resamples < 2:
         raise InputError(f"n_resamples must be at least 2, got {n_resamples}.")
-    while isinstance(metric, partial):  # keeps what the metric says of itself
-        metric, params = metric.func, {**metric.keywords, **params}
-    measure = _measure_of(metric, y_true, y_proba, params)
-    estimate, origin = measure(sample_weight)
-    n = as_array(y_true).shape[0]
-    base = np.ones(n) if sample_weight is None else to_numpy(sample_weight)
+    check_option("method", method, METHODS)
+    resampler = Resampler(problem_of(metric, data, sample_weight, params), groups)
+    metric, params = resampler.problem.metric, resampler.problem.params
+    estimate = resampler.estimate
     rng = np.random.default_rng(random_state)
-    draws = [_draw(measure, base, rng) for _ in range(n_resamples)]
-    values = np.array([value for value, _ in draws])
-    tail = (1 - confidence_level) / 2
-    upper, lower = np.quantile(values, [1 - tail, tail])
-    low, high = min(2 * estimate - upper, estimate), max(2 * estimate - lower, estimate)
-    if min(estimate, values.min()) >= 0:
+    distance, values, distances = _distance(resampler, method), [], []
+    for value, state in resampler.draws(n_resamples, rng):
+        values.append(value)
+        if distance is not None:
+            distances.append(distance(state))
+    low, high = _ENDS[method](estimate, np.array(values), (1 - confidence_level) / 2)
+    if min(estimate, *values) >= 0:
         low = max(low, 0.0)
-    if origin is not None:
-        options = options_of(metric.deviation, params)
-        distances = [metric.deviation(state, origin, **options) for _, state in draws]
-        if np.quantile(distances, confidence_level) >= estimate:
-            low = 0.0
+    if distances and np.quantile(distances, confidence_level) >= estimate:
+        low = 0.0
     high = min(high, getattr(metric, "upper", np.inf))
     return Interval(float(estimate), float(low), float(high))
 
 
-Measure = Callable[[Any], tuple[float, Any]]
+def _distance(resampler: Resampler, method: str) -> Any:
+    """The distance of a state from that of the data, if the metric is a norm."""
+    metric = resampler.problem.metric
+    deviation = getattr(metric, "deviation", None)
+    if deviation is None or method not in ("centered", "basic"):
+        return None
+    if (
+        resampler.problem.params.get("norm") == "l2-squared"
+    ):  # may lie below 0 by itself
+        return None
+    options = options_of(deviation, resampler.problem.params)
+    return lambda state: deviation(state, resampler.origin, **options)
 
 
-def _measure_of(
-    metric: Any, y_true: Any, y_proba: Any, params: dict[str, Any]
-) -> Measure:
-    """The metric of the data under given weights, and its state if that is needed."""
-
-    def plain(weight: Any) -> tuple[float, None]:
-        return metric(y_true, y_proba, sample_weight=weight, **params), None
-
-    if getattr(metric, "deviation", None) is None:
-        return plain
-    signature(metric).bind(y_true, y_proba, **params)  # refuses unknown parameters
-
-    def with_state(weight: Any) -> tuple[float, Any]:
-        options = options_of(metric.statistic, params)
-        state = metric.statistic(y_true, y_proba, sample_weight=weight, **options)
-        return metric.compute(state, **options_of(metric.compute, params)), state
-
-    return with_state
+def _centered(estimate: float, values: np.ndarray, tail: float) -> tuple[float, float]:
+    upper, lower = np.quantile(values, [1 - tail, tail]) - values.mean()
+    return min(estimate - upper, estimate), max(estimate - lower, estimate)
 
 
-def _draw(
-    measure: Measure, base: np.ndarray, rng: np.random.Generator
-) -> tuple[float, Any]:
-    """The measure of one resample that leaves something to measure."""
-    n = len(base)
-    while True:
-        counts = rng.multinomial(n, np.full(n, 1 / n))
-        weight = base * counts.reshape((n,) + (1,) * (base.ndim - 1))
-        try:
-            return measure(weight)
-        except NoSamplesError:  # the data themselves hold some, so this ends
-            continue
+def _basic(estimate: float, values: np.ndarray, tail: float) -> tuple[float, float]:
+    upper, lower = np.quantile(values, [1 - tail, tail])
+    return min(2 * estimate - upper, estimate), max(2 * estimate - lower, estimate)
+
+
+def _percentile(
+    estimate: float, values: np.ndarray, tail: float
+) -> tuple[float, float]:
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return low, high
+
+
+def _bias_corrected(
+    estimate: float, values: np.ndarray, tail: float
+) -> tuple[float, float]:
+    """Ties count half; a share of 0 or 1 is moved by half a resample."""
+    below = ((values < estimate).mean() + (values <= estimate).mean()) / 2
+    margin = 0.5 / len(values)
+    bias = ndtri(np.clip(below, margin, 1 - margin))
+    levels = ndtr(2 * bias + ndtri([tail, 1 - tail]))
+    low, high = np.quantile(values, levels)
+    return low, high
+
+
+_ENDS = {
+    "centered": _centered,
+    "basic": _basic,
+    "percentile": _percentile,
+    "bias-corrected": _bias_corrected,
+}

@@ -8,11 +8,14 @@ from skuq.metrics._binned import (
     error_of_state,
     maximum_deviation_of_states,
     maximum_of_state,
+    outcome_samples,
 )
 from skuq.metrics._streaming import streams_with
 
 
-@streams_with(binned_outcomes, error_of_state, deviation_of_states)
+@streams_with(
+    binned_outcomes, error_of_state, deviation_of_states, samples=outcome_samples
+)
 def expected_calibration_error(
     y_true: Any,
     y_proba: Any,
@@ -160,7 +163,12 @@ def expected_calibration_error(
     )
 
 
-@streams_with(binned_outcomes, maximum_of_state, maximum_deviation_of_states)
+@streams_with(
+    binned_outcomes,
+    maximum_of_state,
+    maximum_deviation_of_states,
+    samples=outcome_samples,
+)
 def maximum_calibration_error(
     y_true: Any,
     y_proba: Any,

@@ -1,5 +1,6 @@
 """Calibration error of every class, and given the predicted class."""
 
+from functools import partial
 from typing import Any
 
 from skuq.metrics._binned import (
@@ -7,6 +8,7 @@ from skuq.metrics._binned import (
     binned_outcomes,
     deviation_of_states,
     error_of_state,
+    outcome_samples,
 )
 from skuq.metrics._streaming import streams_with
 
@@ -36,7 +38,12 @@ def classwise_outcomes(
     )
 
 
-@streams_with(classwise_outcomes, error_of_state, deviation_of_states)
+@streams_with(
+    classwise_outcomes,
+    error_of_state,
+    deviation_of_states,
+    samples=partial(outcome_samples, kind="classwise"),
+)
 def classwise_calibration_error(
     y_true: Any,
     y_proba: Any,
@@ -179,7 +186,12 @@ def top_label_deviation(
     return deviation_of_states(state, origin, norm=norm, class_average=class_average)
 
 
-@streams_with(predicted_class_outcomes, top_label_error_of_state, top_label_deviation)
+@streams_with(
+    predicted_class_outcomes,
+    top_label_error_of_state,
+    top_label_deviation,
+    samples=partial(outcome_samples, kind="predicted-class"),
+)
 def top_label_calibration_error(
     y_true: Any,
     y_proba: Any,

@@ -8,7 +8,6 @@ import numpy as np
 from skuq._core._accumulator import Accumulator, collected
 from skuq._core._arrays import (
     Array,
-    array_namespace,
     host_view,
     to_library_of,
     to_numpy,
@@ -74,6 +73,9 @@ def ranked_outcomes(
         part = [sure, outcome[0, :]] + ([] if weight is None else [weight])
         parts.append([to_numpy(x) for x in part])
     sure, right, *weights = (np.concatenate(p) for p in zip(*parts, strict=True))
+    if given is not None and np.isnan(sure).any():
+        name = "confidence" if uncertainty is None else "uncertainty"
+        raise InputError(f"{name} contains NaN: drop or repair those samples first.")
     sign = -1 if uncertainty is not None else 1
     return RankedOutcomes(sign * sure, right, weights[0] if weights else None)
 
@@ -93,7 +95,4 @@ def _given(table: ScoreTable, confidence: Any, uncertainty: Any) -> Array | None
             f"{name} has shape {tuple(values.shape)}: expected one value per label, "
             f"{expected}."
         )
-    xp = array_namespace(values)
-    if bool(xp.any(xp.isnan(values))):
-        raise InputError(f"{name} contains NaN: drop or repair those samples first.")
     return values

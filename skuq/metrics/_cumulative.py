@@ -146,8 +146,10 @@ def cumulative_test_of_state(
         )
     row = next(state.rows())
     (groups,) = groups_of_rows(state)
+    # A softmax may leave [0, 1] by its rounding, which must not refute a sure model.
+    groups = groups._replace(score=np.clip(groups.score, 0, 1))
     weight = np.ones(len(row.score)) if row.weight is None else row.weight
-    p = row.score.astype(np.float64)
+    p = np.clip(row.score.astype(np.float64), 0, 1)
     deviation = np.sqrt((weight**2 * p * (1 - p)).sum()) / weight.sum()
     excursion = _excursion(groups, statistic)
     if deviation == 0:  # only sure statements: one wrong one refutes them

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.spatial.distance import cdist, pdist
 from scipy.special import ndtr
 
 from skuq._core._accumulator import Accumulator, collected
 from skuq._core._arrays import to_numpy
 from skuq._core._checks import check_option
 from skuq._core._outcomes import proba_block
-from skuq.exceptions import InputError
+from skuq.exceptions import InputError, NoSamplesError
 from skuq.metrics._inputs import score_table
 from skuq.metrics._outcomes import CalibrationTestResult
 from skuq.metrics._streaming import streams_with
@@ -85,15 +86,16 @@ def kernel_error_of_state(
 ) -> float:
     """The squared kernel calibration error of a state."""
     check_option("estimator", estimator, ESTIMATORS)
-    p = state.proba.T.astype(np.float64)
+    p, d, weight = _counted_rows(state)
+    if len(p) < 2 and estimator != "biased":
+        raise InputError(
+            f"the {estimator} estimator needs two samples with a weight above zero, "
+            f"got {len(p)}."
+        )
     width = _checked_bandwidth(p, kernel, bandwidth)
-    weight = np.ones(len(p)) if state.weight is None else state.weight
-    d = state.residuals()
     if estimator == "linear":
         values, pair_weight = _neighbours(p, d, weight, kernel, width)
         return float((values * pair_weight).sum() / pair_weight.sum())
-    if len(p) < 2 and estimator == "unbiased":
-        raise InputError("the unbiased estimator needs two samples, got one.")
     d = d * weight[:, None]
     total = sum(
         float((gram * (d[rows] @ d.T)).sum()) for rows, gram in _grams(p, kernel, width)
@@ -102,6 +104,17 @@ def kernel_error_of_state(
         return float(total / weight.sum() ** 2)
     pairs = weight.sum() ** 2 - (weight**2).sum()
     return float((total - (d**2).sum()) / pairs)
+
+
+def _counted_rows(state: CollectedRows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Probabilities, residuals and weights of the samples that have a weight."""
+    p, d = state.proba.T.astype(np.float64), state.residuals()
+    if state.weight is None:
+        return p, d, np.ones(len(p))
+    some = state.weight > 0
+    if not some.any():
+        raise NoSamplesError("no sample that counts has a weight above zero.")
+    return p[some], d[some], state.weight[some]
 
 
 def _checked_bandwidth(p: np.ndarray, kernel: str, bandwidth: float | str) -> float:
@@ -121,14 +134,9 @@ def _median_distance(p: np.ndarray) -> float:
     """
     ordered = p[np.lexsort(p.T)]
     some = ordered[:: -(-len(p) // MEDIAN_SAMPLES)]
-    distance = _distances(some, some)[np.triu_indices(len(some), 1)]
+    distance = pdist(some)
     distance = distance[distance > 0]
     return float(np.median(distance)) if len(distance) else 1.0
-
-
-def _distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    squares = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * (a @ b.T)
-    return np.asarray(np.sqrt(np.maximum(squares, 0)))
 
 
 def _kernel(distance: np.ndarray, kernel: str, width: float) -> np.ndarray:
@@ -143,18 +151,14 @@ def _grams(
     step = max(1, PAIRS // len(p))
     for start in range(0, len(p), step):
         rows = slice(start, start + step)
-        gram = _kernel(_distances(p[rows], p), kernel, width)
-        own = np.arange(start, min(start + step, len(p)))
-        gram[own - start, own] = 1.0  # their distance is 0, in spite of rounding
-        yield rows, gram
+        # Not by the product p p', whose rounding sets equal rows 1e-8 apart.
+        yield rows, _kernel(cdist(p[rows], p), kernel, width)
 
 
 def _neighbours(
     p: np.ndarray, d: np.ndarray, weight: np.ndarray, kernel: str, width: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """H of the samples 1 and 2, 3 and 4, ..., and the products of their weights."""
-    if len(p) < 2:
-        raise InputError("the linear estimator needs two samples, got one.")
     n = len(p) // 2 * 2
     distance = np.sqrt(((p[0:n:2] - p[1:n:2]) ** 2).sum(axis=1))
     values = _kernel(distance, kernel, width) * (d[0:n:2] * d[1:n:2]).sum(axis=1)
@@ -337,9 +341,8 @@ def kernel_calibration_test(
     width = _checked_bandwidth(p, kernel, bandwidth)
     if estimator == "linear":
         values, _ = _neighbours(p, state.residuals(), np.ones(len(p)), kernel, width)
-        spread = values.std(ddof=1)
-        z = values.mean() / spread * np.sqrt(len(values)) if spread > 0 else 0.0
-        return CalibrationTestResult(float(z), float(ndtr(-z)))
+        z = _z_score(values)
+        return CalibrationTestResult(z, float(ndtr(-z)))
     if n_resamples < 1:
         raise InputError(f"n_resamples must be at least 1, got {n_resamples}.")
     gram = np.concatenate([part for _, part in _grams(p, kernel, width)])
@@ -354,6 +357,14 @@ def kernel_calibration_test(
     return CalibrationTestResult(
         float(statistic), float((1 + larger) / (1 + n_resamples))
     )
+
+
+def _z_score(values: np.ndarray) -> float:
+    """The mean in standard errors; without any spread, 0 or infinite."""
+    mean, spread = values.mean(), values.std(ddof=1)
+    if spread == 0:
+        return float(np.copysign(np.inf, mean)) if mean else 0.0
+    return float(mean / spread * np.sqrt(len(values)))
 
 
 def _pair_sum(gram: np.ndarray, d: np.ndarray) -> float:

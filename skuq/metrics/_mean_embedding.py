@@ -35,7 +35,7 @@ def _squared_error(groups: TieGroups, bandwidth: float) -> float:
     gap = groups.hits - groups.weight * groups.score
     place = groups.score / bandwidth
     below, carried, start = 0.0, 0.0, 0.0  # the sum so far, and what it holds at start
-    stretch = np.floor((place - place[0]) / LARGEST_EXPONENT).astype(int)
+    stretch = np.floor((place - place[0]) / LARGEST_EXPONENT)
     for ends in np.split(np.arange(len(gap)), np.flatnonzero(np.diff(stretch)) + 1):
         x, d = place[ends] - place[ends[0]], gap[ends]
         carried *= np.exp(start - place[ends[0]])

@@ -2,15 +2,14 @@
 
 from typing import Any
 
-from skuq._core._accumulator import MeanSum
 from skuq._core._arrays import Array, accumulator_dtype, array_namespace
 from skuq._core._blocks import Block
 from skuq.metrics._inputs import score_table
-from skuq.metrics._proper import mean_of_state, mean_over
+from skuq.metrics._proper import Terms, mean_over, means
 from skuq.metrics._streaming import streams_with
 
 
-def ranked_probability_sum(
+def ranked_probability_terms(
     y_true: Any,
     y_proba: Any,
     *,
@@ -18,8 +17,8 @@ def ranked_probability_sum(
     labels: Any = None,
     normalize: bool = True,
     ignore_index: Any = None,
-) -> MeanSum:
-    """The mergeable statistic behind `ranked_probability_score_loss`."""
+) -> Terms:
+    """The table of `ranked_probability_score_loss` and its part of a block."""
     table = score_table(
         y_true,
         y_proba,
@@ -39,10 +38,10 @@ def ranked_probability_sum(
             total = total + (below - xp.astype(block.codes <= k, wide)) ** 2
         return total / scale
 
-    return mean_over(table, loss)
+    return table, loss
 
 
-@streams_with(ranked_probability_sum, mean_of_state)
+@streams_with(**means(ranked_probability_terms))
 def ranked_probability_score_loss(
     y_true: Any,
     y_proba: Any,
@@ -112,11 +111,12 @@ def ranked_probability_score_loss(
     >>> round(ranked_probability_score_loss([0], far), 3)
     0.16
     """
-    return ranked_probability_sum(
+    terms = ranked_probability_terms(
         y_true,
         y_proba,
         sample_weight=sample_weight,
         labels=labels,
         normalize=normalize,
         ignore_index=ignore_index,
-    ).mean
+    )
+    return mean_over(*terms).mean

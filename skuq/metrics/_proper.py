@@ -1,37 +1,76 @@
 """Proper scores: what honest probabilities minimise, on tables and maps."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import wraps
 from typing import Any
 
 import numpy as np
 
 from skuq._core._accumulator import MeanSum
-from skuq._core._arrays import Array, accumulator_dtype, array_namespace, pick
+from skuq._core._arrays import (
+    Array,
+    accumulator_dtype,
+    array_namespace,
+    pick,
+    to_numpy,
+)
 from skuq._core._blocks import Block, ScoreTable
 from skuq._core._checks import check_option
 from skuq._core._links import LEAST_PROBABILITY
 from skuq._core._outcomes import proba_block
+from skuq._core._samples import MeanSamples
 from skuq.exceptions import InputError
 from skuq.metrics._inputs import score_table
 from skuq.metrics._streaming import streams_with
 
+Loss = Callable[[Block], Array]
+Terms = tuple[ScoreTable, Loss]
 
-def mean_over(table: ScoreTable, loss: Callable[[Block], Array]) -> MeanSum:
-    """The weighted sum of a loss of each column of the blocks of a table."""
-    total, weight = 0.0, 0.0
+
+def losses_of(table: ScoreTable, loss: Loss) -> Iterator[tuple[Array, Array | None]]:
+    """A loss of each column of the blocks of a table, with the weights."""
     for window in table.windows():
         block = proba_block(table, window)
-        if not block.scores.shape[1]:
-            continue
-        xp = array_namespace(block.scores)
-        values = xp.astype(loss(block), accumulator_dtype(block.scores))
-        if block.weight is None:
-            total += float(xp.sum(values))
-            weight += float(values.shape[0])
-        else:
-            total += float(xp.sum(values * block.weight))
-            weight += float(xp.sum(block.weight))
-    return MeanSum(total, weight)
+        if block.scores.shape[1]:
+            xp = array_namespace(block.scores)
+            wide = accumulator_dtype(block.scores)
+            yield xp.astype(loss(block), wide), block.weight
+
+
+def mean_over(table: ScoreTable, loss: Loss) -> MeanSum:
+    """The weighted sum of a loss over a table."""
+    total, mass = 0.0, 0.0
+    for values, weight in losses_of(table, loss):
+        xp = array_namespace(values)
+        weighted = values if weight is None else values * weight
+        total += float(xp.sum(weighted))
+        mass += float(values.shape[0] if weight is None else xp.sum(weight))
+    return MeanSum(total, mass)
+
+
+def samples_over(table: ScoreTable, loss: Loss) -> MeanSamples:
+    """The loss of every sample, for resampling."""
+    parts = list(losses_of(table, loss))
+    weights = [to_numpy(weight) for _, weight in parts if weight is not None]
+    values = [to_numpy(values) for values, _ in parts]
+    return MeanSamples(
+        np.concatenate(values) if values else np.zeros(0),
+        np.concatenate(weights) if weights else None,
+    )
+
+
+def means(terms: Callable[..., Terms]) -> dict[str, Any]:
+    """What `streams_with` needs to know of a metric that is the mean of a loss."""
+
+    @wraps(terms)
+    def statistic(*data: Any, **options: Any) -> MeanSum:
+        return mean_over(*terms(*data, **options))
+
+    @wraps(terms)
+    def samples(*data: Any, **options: Any) -> MeanSamples:
+        return samples_over(*terms(*data, **options))
+
+    return {"statistic": statistic, "compute": mean_of_state, "samples": samples}
 
 
 def mean_of_state(state: MeanSum) -> float:
@@ -39,7 +78,7 @@ def mean_of_state(state: MeanSum) -> float:
     return state.mean
 
 
-def log_loss_sum(
+def log_loss_terms(
     y_true: Any,
     y_proba: Any,
     *,
@@ -47,8 +86,8 @@ def log_loss_sum(
     labels: Any = None,
     eps: float | str = "auto",
     ignore_index: Any = None,
-) -> MeanSum:
-    """The mergeable statistic behind `log_loss`."""
+) -> Terms:
+    """The table of `log_loss` and the loss of a block of it."""
     table = score_table(
         y_true,
         y_proba,
@@ -73,10 +112,10 @@ def log_loss_sum(
         possible = p > 0
         return xp.where(possible, -xp.log(xp.where(possible, p, 1.0)), np.inf)
 
-    return mean_over(table, loss)
+    return table, loss
 
 
-@streams_with(log_loss_sum, mean_of_state)
+@streams_with(**means(log_loss_terms))
 def log_loss(
     y_true: Any,
     y_proba: Any,
@@ -143,17 +182,18 @@ def log_loss(
     >>> round(log_loss(["ham", "spam"], [[0.9, 0.1], [0.5, 0.5]]), 4)
     0.3993
     """
-    return log_loss_sum(
+    terms = log_loss_terms(
         y_true,
         y_proba,
         sample_weight=sample_weight,
         labels=labels,
         eps=eps,
         ignore_index=ignore_index,
-    ).mean
+    )
+    return mean_over(*terms).mean
 
 
-def brier_score_sum(
+def brier_score_terms(
     y_true: Any,
     y_proba: Any,
     *,
@@ -161,8 +201,8 @@ def brier_score_sum(
     labels: Any = None,
     scale_by_half: bool | str = "auto",
     ignore_index: Any = None,
-) -> MeanSum:
-    """The mergeable statistic behind `brier_score_loss`."""
+) -> Terms:
+    """The table of `brier_score_loss` and the loss of a block of it."""
     check_option("scale_by_half", scale_by_half, ("auto", True, False))
     table = score_table(
         y_true,
@@ -181,10 +221,10 @@ def brier_score_sum(
         squares = xp.sum(p * p, axis=0) - (1.0 - missed) ** 2 + missed**2
         return squares / 2 if half else squares
 
-    return mean_over(table, loss)
+    return table, loss
 
 
-@streams_with(brier_score_sum, mean_of_state)
+@streams_with(**means(brier_score_terms))
 def brier_score_loss(
     y_true: Any,
     y_proba: Any,
@@ -252,11 +292,12 @@ def brier_score_loss(
     >>> round(brier_score_loss([0, 2], [[0.9, 0.1, 0.0], [0.0, 0.5, 0.5]]), 4)
     0.26
     """
-    return brier_score_sum(
+    terms = brier_score_terms(
         y_true,
         y_proba,
         sample_weight=sample_weight,
         labels=labels,
         scale_by_half=scale_by_half,
         ignore_index=ignore_index,
-    ).mean
+    )
+    return mean_over(*terms).mean

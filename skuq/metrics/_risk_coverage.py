@@ -71,7 +71,7 @@ def risk_coverage_curve(
     labels: Any = None,
     ignore_index: Any = None,
 ) -> RiskCoverageCurve:
-    """Errors among the surest predictions, for every share of samples kept.
+    """Share of errors among the surest predictions, for every share of samples kept.
 
     Its `rejected` and `accuracy` are the accuracy-rejection curve.
 

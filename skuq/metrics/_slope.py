@@ -7,7 +7,7 @@ from scipy.special import expit
 
 from skuq._core._binning import CollectedOutcomes
 from skuq._core._links import LEAST_PROBABILITY
-from skuq._core._sorting import TieGroups
+from skuq._core._sorting import Ordered, TieGroups
 from skuq.exceptions import InputError
 from skuq.metrics._outcomes import collected_outcomes, groups_of_rows
 from skuq.metrics._streaming import streams_with
@@ -44,7 +44,7 @@ class SlopeIntercept(NamedTuple):
 def slope_of_state(state: CollectedOutcomes) -> SlopeIntercept:
     """The logistic line through the outcomes of a state."""
     (groups,) = groups_of_rows(state)
-    _refuse_separated(groups)
+    _refuse_separated(next(state.rows()))
     p = np.clip(groups.score, LEAST_PROBABILITY, LARGEST_SHARE)
     stated = np.log(p) - np.log1p(-p)
     (shift,), _ = _fit(groups, np.ones((1, len(p))), stated)
@@ -55,10 +55,10 @@ def slope_of_state(state: CollectedOutcomes) -> SlopeIntercept:
     return SlopeIntercept(*map(float, (slope, intercept, shift, error[1], error[0])))
 
 
-def _refuse_separated(groups: TieGroups) -> None:
+def _refuse_separated(row: Ordered) -> None:
     """Without overlap of the two outcomes the most likely slope is infinite."""
-    hit = groups.score[groups.hits > 0]
-    missed = groups.score[groups.weight > groups.hits]
+    some = np.ones(len(row.score), bool) if row.weight is None else row.weight > 0
+    hit, missed = row.score[some & row.outcome], row.score[some & ~row.outcome]
     if not (len(hit) and len(missed)):
         raise InputError(
             "all outcomes are the same, so there is no slope: pass samples of both."

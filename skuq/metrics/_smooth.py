@@ -99,8 +99,10 @@ def _spread(part: Outcomes, n_rows: int) -> tuple[np.ndarray, float]:
 
 def smooth_of_state(state: SmoothSums, *, bandwidth: float | None = None) -> float:
     """The smooth calibration error of a state, the mean of those of its rows."""
-    if bandwidth is not None and not bandwidth > 0:
-        raise InputError(f"bandwidth must be above 0 or None, got {bandwidth!r}.")
+    if bandwidth is not None and not 0 < bandwidth < np.inf:
+        raise InputError(
+            f"bandwidth must be above 0 and finite, or None, got {bandwidth!r}."
+        )
     if state.weight == 0:
         raise NoSamplesError("no sample that counts has a weight above zero.")
     errors = [_smooth_error(modes, bandwidth)[0] for modes in _modes(state)]
@@ -160,7 +162,7 @@ def _integral(modes: np.ndarray, bandwidth: float) -> float:
 
 def _nodes_for(bandwidth: float) -> int:
     """Cells of the grid: two hundred per bandwidth, or those of the lattice."""
-    return min(CELLS, int(2 ** np.ceil(np.log2(200 / bandwidth))))
+    return min(CELLS, int(2 ** np.ceil(np.log2(max(200 / bandwidth, 2)))))
 
 
 @streams_with(smooth_sums, smooth_of_state, smooth_deviation)

@@ -9,7 +9,7 @@ from skuq._core._accumulator import Accumulator, collected
 from skuq._core._arrays import Array, to_numpy
 from skuq._core._checks import check_option
 from skuq._core._sorting import TieGroups, tie_groups
-from skuq.exceptions import NoSamplesError
+from skuq.exceptions import InputError, NoSamplesError
 from skuq.metrics._regression_inputs import sample_table
 from skuq.metrics._selective_risk import kept_sums, selective_area
 from skuq.metrics._streaming import streams_with
@@ -159,6 +159,8 @@ def sparsification_curve(
     >>> curve.removed.tolist(), curve.error.tolist()
     ([0.0, 0.5], [1.0, 0.0])
     """
+    if n_points < 1:
+        raise InputError(f"n_points must be at least 1, got {n_points!r}.")
     state = ranked_errors(
         y_true, y_pred, uncertainty, sample_weight=sample_weight, error=error
     )

@@ -83,7 +83,7 @@ def spiegelhalter_test(
     kind: str = "positive",
     ignore_index: Any = None,
 ) -> CalibrationTestResult:
-    """Spiegelhalter's test of calibration, two-sided; a small p-value refutes it.
+    """Test of calibration by Spiegelhalter's z, two-sided; a small p-value refutes it.
 
     A positive z says over-confidence (a Brier score worse than the model itself
     expects), a negative one under-confidence.

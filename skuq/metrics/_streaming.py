@@ -5,6 +5,8 @@ from inspect import Parameter, signature
 from math import inf
 from typing import Any, Protocol, Self, cast
 
+import numpy as np
+
 from skuq._core._accumulator import Accumulator
 from skuq.exceptions import InputError, StateMismatchError
 
@@ -18,8 +20,9 @@ class Metric(Protocol):
     deviation: Callable[..., float] | None
     upper: float
     aligned: tuple[str, ...]
+    samples: Callable[..., Any] | None
 
-    def __call__(self, *data: Any, **options: Any) -> float:
+    def __call__(self, *data: Any, **options: Any) -> Any:
         """The metric of data such as labels and probabilities."""
 
 
@@ -29,12 +32,14 @@ def streams_with(
     deviation: Callable[..., float] | None = None,
     upper: float = inf,
     aligned: tuple[str, ...] = (),
+    samples: Callable[..., Any] | None = None,
 ) -> Callable[[Callable[..., Any]], Metric]:
     """Tell which statistic of a batch, and which function of it, make up a metric.
 
     A metric that is a norm, and so biased upwards near 0, also has a `deviation`: the
     norm of the difference of two states.  `upper` is the largest value there can be,
     and `aligned` names the keywords beside `sample_weight` with one entry per sample.
+    `samples` is the statistic sample by sample, for resampling.
     """
 
     def declare(function: Callable[..., Any]) -> Metric:
@@ -44,6 +49,7 @@ def streams_with(
         metric.deviation = deviation
         metric.upper = upper
         metric.aligned = ("sample_weight", *aligned)
+        metric.samples = samples
         return metric
 
     return declare
@@ -59,6 +65,16 @@ def data_names(metric: Callable[..., Any]) -> list[str]:
     """The data that `metric` takes by position, such as y_true and y_proba."""
     parameters = signature(metric).parameters.values()
     return [p.name for p in parameters if p.kind is Parameter.POSITIONAL_OR_KEYWORD]
+
+
+def _equal(mine: dict[str, Any], theirs: dict[str, Any]) -> bool:
+    """Whether parameters are the same, arrays among them by value."""
+    if mine.keys() != theirs.keys():
+        return False
+    pairs = ((mine[name], theirs[name]) for name in mine)
+    return all(
+        np.array_equal(a, b) if np.ndim(a) or np.ndim(b) else a == b for a, b in pairs
+    )
 
 
 class Streaming:
@@ -172,7 +188,7 @@ class Streaming:
         """The metric over the data of both."""
         if not isinstance(other, Streaming):
             return NotImplemented
-        if (self.metric, self.params) != (other.metric, other.params):
+        if self.metric != other.metric or not _equal(self.params, other.params):
             raise StateMismatchError(f"cannot add {self!r} and {other!r}.")
         merged = Streaming(self.metric, **self.params)
         if self.state is None or other.state is None:

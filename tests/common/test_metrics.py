@@ -54,6 +54,7 @@ VARIANTS = {
         {"bandwidth": 0.3},
         {"estimator": "biased", "kernel": "gaussian", "bandwidth": 0.5},
     ],
+    "area_under_risk_coverage_error": [{}, {"risk": "generalized"}, {"excess": True}],
     "spiegelhalter_test": [{"kind": "top-label"}],
     "calibration_slope_intercept": [{"kind": "top-label"}],
     "score_decomposition": [
@@ -79,6 +80,12 @@ PROPER = ["log_loss", "brier_score_loss"]
 HIGHER_IS_BETTER = {"accuracy_score"}
 every_case = pytest.mark.parametrize(("metric", "options"), CASES)
 TESTS = ("cumulative_calibration_test", "spiegelhalter_test")
+MORE_THAN_A_NUMBER = (
+    *TESTS,
+    "calibration_slope_intercept",
+    "error_detection_scores",
+    "score_decomposition",
+)
 
 
 def tells_a_repeated_sample_from_a_weight(name, options):
@@ -90,8 +97,9 @@ def tells_a_repeated_sample_from_a_weight(name, options):
 
 
 def counts_weights_as_samples(name, options):
-    """Its standard errors do."""
-    return name == "calibration_slope_intercept"
+    """Standard errors do, and the mean over samples that are kept one by one."""
+    steps = name == "area_under_risk_coverage_error" and "risk" not in options
+    return steps or name == "calibration_slope_intercept"
 
 
 def knows_an_order_of_classes(name, options):
@@ -102,12 +110,18 @@ def knows_an_order_of_classes(name, options):
 def needs_several_samples(name, options):
     """It has no value for one sample."""
     unbiased = name == "kernel_calibration_error" and "estimator" not in options
-    return unbiased or name == "calibration_slope_intercept"
+    several = ("calibration_slope_intercept", "error_detection_scores")
+    return unbiased or name in several
 
 
 def gives_more_than_a_number(name, options):
     """Its best value is tested in its own file."""
-    return name in (*TESTS, "calibration_slope_intercept", "score_decomposition")
+    return name in MORE_THAN_A_NUMBER
+
+
+def looks_at_the_order_only(name, options):
+    """Any ranking is perfect where all predictions are right."""
+    return name == "area_under_risk_coverage_error"
 
 
 def cases_but(*exceptions):
@@ -121,8 +135,10 @@ def cases_but(*exceptions):
 
 
 def numbers(value):
-    """A float, or the fields of a named tuple, for comparisons."""
-    return list(value) if isinstance(value, tuple) else value
+    """All numbers of a float, a named tuple or a dict."""
+    if isinstance(value, dict):
+        return list(value.values())
+    return list(value) if isinstance(value, tuple) else [value]
 
 
 def softmax(z):
@@ -298,7 +314,7 @@ def test_a_single_sample_has_a_value_in_range(metric, options):
         assert value >= 0
 
 
-@cases_but(gives_more_than_a_number)
+@cases_but(gives_more_than_a_number, looks_at_the_order_only)
 def test_a_perfect_prediction_is_best(metric, options):
     y = np.arange(40) % 4
     best = metric(y, np.eye(4)[y], **options)
@@ -314,7 +330,7 @@ def test_a_perfect_prediction_is_best(metric, options):
 @every_case
 def test_returns_python_floats(metric, options, problem):
     value = metric(*problem, **options)
-    for number in value if isinstance(value, tuple) else [value]:
+    for number in numbers(value):
         assert type(number) is float
 
 

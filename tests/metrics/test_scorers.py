@@ -7,19 +7,28 @@ import pytest
 import sklearn
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import load_breast_cancer, load_iris
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import BayesianRidge, LogisticRegression
 from sklearn.model_selection import GridSearchCV, KFold, cross_validate
 
 from skuq._discovery import all_scorer_names
+from skuq._sklearn import DeviationScorer, ProbabilityScorer, UncertaintyScorer
 from skuq.exceptions import InputError
 from skuq.metrics import (
     expected_calibration_error,
     get_scorer,
     get_scorers,
     log_loss,
+    uncertainty_error_overlap,
 )
+from skuq.metrics._scorers import SCORERS
+from skuq.uncertainty import entropy
 
-every_scorer = pytest.mark.parametrize("name", all_scorer_names())
+NAMES = [name for name in all_scorer_names() if SCORERS[name].kind is ProbabilityScorer]
+every_scorer = pytest.mark.parametrize("name", NAMES)
+MAPS = [name for name in all_scorer_names() if SCORERS[name].kind is UncertaintyScorer]
+STD = [name for name in all_scorer_names() if SCORERS[name].kind is DeviationScorer]
+# A fold without errors has no score.
+NEEDS_ERRORS = ("error_detection_aupr", "error_detection_auroc")
 GRID = {"C": [1e-3, 1.0]}
 
 
@@ -59,7 +68,7 @@ def test_a_search_takes_a_scorer_of_two_or_more_classes(name, iris):
         )
 
 
-@every_scorer
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in NEEDS_ERRORS])
 def test_folds_may_miss_a_class(name, iris):
     X, y = iris  # sorted by class
     fitted = model().fit(X, y)
@@ -87,10 +96,12 @@ def test_several_scorers_predict_once(iris):
             calls.append(len(X))
             return super().predict_proba(X)
 
-    scorers = get_scorers(*all_scorer_names())
-    result = cross_validate(Counting(max_iter=5000), X, y, scoring=scorers, cv=3)
+    names = [name for name in NAMES + MAPS if name not in NEEDS_ERRORS]
+    result = cross_validate(
+        Counting(max_iter=5000), X, y, scoring=get_scorers(*names), cv=3
+    )
     assert len(calls) == 3
-    for name in all_scorer_names():
+    for name in names:
         assert np.isfinite(result[f"test_{name}"]).all()
 
 
@@ -185,3 +196,71 @@ def test_a_scorer_can_be_pickled_and_takes_options(iris):
 def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(InputError, match="neg_log_loss"):
         get_scorer("ece")
+
+
+class Maps(ClassifierMixin, BaseEstimator):
+    """Labels of the pixels of an image from their grey value, logistic in it."""
+
+    def __init__(self, sharpness=5.0):
+        self.sharpness = sharpness
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X):
+        p = 1 / (1 + np.exp(-self.sharpness * (X - 0.5)))
+        return np.stack([1 - p, p], axis=1)
+
+    def predict(self, X):
+        return self.classes_[self.predict_proba(X).argmax(1)]
+
+
+@pytest.fixture
+def images(rng):
+    X = rng.random((9, 6, 7))
+    y = np.array(["back", "front"])[(rng.random(X.shape) < X).astype(int)]
+    return X, y
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_a_search_over_segmentations_takes_a_scorer_of_errors(name, images):
+    search = GridSearchCV(Maps(), {"sharpness": [1.0, 5.0]}, scoring=get_scorer(name))
+    scores = search.set_params(cv=3).fit(*images).cv_results_["mean_test_score"]
+    assert np.isfinite(scores).all()
+    assert (scores >= 0).all()
+
+
+@pytest.mark.parametrize("name", ["neg_log_loss", "neg_smooth_calibration_error"])
+def test_a_search_over_segmentations_takes_a_scorer_of_probabilities(name, images):
+    search = GridSearchCV(Maps(), {"sharpness": [5.0, 50.0]}, scoring=get_scorer(name))
+    assert search.set_params(cv=3).fit(*images).best_params_ == {"sharpness": 5.0}
+
+
+def test_the_overlap_scorer_takes_any_uncertainty(images):
+    X, y = images
+    fitted = Maps().fit(X, y)
+    p = fitted.predict_proba(X)
+    data = y, fitted.predict(X)
+    options = {"threshold": "best", "average": "pooled"}
+    plain = get_scorer("uncertainty_error_overlap", **options)
+    assert plain(fitted, X, y) == uncertainty_error_overlap(
+        *data, 1 - p.max(axis=1), **options
+    )
+    by_entropy = get_scorer("uncertainty_error_overlap", uncertainty=entropy)
+    assert by_entropy(fitted, X, y) == uncertainty_error_overlap(*data, entropy(p))
+    fitted.doubt = lambda X: np.abs(X)
+    by_method = get_scorer("uncertainty_error_overlap", uncertainty="doubt")
+    assert by_method(fitted, X, y) == uncertainty_error_overlap(*data, X)
+
+
+@pytest.mark.parametrize("name", STD)
+def test_a_search_of_regressors_takes_a_scorer_of_their_deviation(name, rng):
+    X = rng.normal(size=(90, 3))
+    y = X[:, 0] + 0.3 * rng.normal(size=90)
+    scorer = get_scorer(name)
+    search = GridSearchCV(BayesianRidge(), {"max_iter": [1, 50]}, scoring=scorer, cv=3)
+    assert np.isfinite(search.fit(X, y).cv_results_["mean_test_score"]).all()
+    fitted = BayesianRidge().fit(X, y)
+    value = scorer._score_func(y, *fitted.predict(X, return_std=True))
+    assert scorer(fitted, X, y) == -value
