@@ -61,7 +61,7 @@ def bootstrap_interval(
         Number of resamples.
     confidence_level : float in (0, 1), default=0.95
         Coverage of the interval, a fraction.
-    method : {"basic", "percentile", "bias-corrected"}, default="basic"
+    method : {"centered", "basic", "percentile", "bias-corrected"}, default="centered"
         How an interval is made of the resampled values; see Notes.
     groups : array-like of shape (n_samples,), default=None
         Samples (rows or images) of equal value are drawn together.
@@ -90,19 +90,25 @@ def bootstrap_interval(
     With resampled values m, their quantiles q and the estimate e, and a = 1 -
     confidence_level [1]_:
 
-    - "basic": ``[2 e - q(1 - a/2), 2 e - q(a/2)]``, widened to hold e.  It moves
-      against the bias of the estimate, which matters for calibration errors: resampling
-      inflates them once more by about as much as they are inflated already.
+    - "centered": ``[e - (q(1 - a/2) - c), e - (q(a/2) - c)]`` with c the mean of the
+      resampled values: the spread of the resamples around the estimate.
+    - "basic": the same with c = e.  It moves against the bias of the estimate:
+      resampling inflates a calibration error once more by about as much as it is
+      inflated already.
     - "percentile": ``[q(a/2), q(1 - a/2)]``, for metrics with little bias.
     - "bias-corrected": ``[q(Phi(2 b - z)), q(Phi(2 b + z))]`` with z the normal
       quantile and b that of the share of resampled values below e.
 
-    A calibration error is a norm and cannot be negative, which no resampling of its
-    values respects.  With "basic" its interval begins at 0 where 0 cannot be refuted:
-    where the distance of resampled gaps from the gaps of the data, of which a share a
-    is larger, reaches e.  In simulations with 150 to 3000 samples, 95 % intervals
-    covered the truth in 89 to 95 % of the runs, for calibrated and over-confident
-    models alike.
+    The first two are widened to hold e.  A calibration error is a norm and cannot be
+    negative, which no resampling of its values respects.  With them its interval begins
+    at 0 where 0 cannot be refuted: where the distance of resampled gaps from the gaps
+    of the data, of which a share a is larger, reaches e.
+
+    In simulations with 300 and 1,000 samples of three classes, 95 % intervals of the
+    log loss and the Brier score covered the truth in 94 to 95 % of the runs, those of
+    the squared debiased calibration error (norm="l2-squared", debias=True) in 92 to 99
+    %, and those of the plain one in 85 to 94 %: its bias is as large as its spread
+    where a model is slightly over-confident.
 
     Resamples without any weight that counts are drawn again.  Losses and bins are found
     once, and the states of groups and images once for each, so that a resample costs a

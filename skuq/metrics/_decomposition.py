@@ -4,7 +4,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import isotonic_regression
-from scipy.special import xlog1py, xlogy
 
 from skuq._core._binning import CollectedOutcomes, uniform_index
 from skuq._core._checks import check_option
@@ -99,8 +98,9 @@ def _brier(groups: TieGroups, p: np.ndarray) -> float:
 def _log(groups: TieGroups, p: np.ndarray) -> float:
     """Clipped where it is infinite, as `log_loss` is."""
     missed = np.maximum(groups.weight - groups.hits, 0)
-    total = xlogy(groups.hits, np.maximum(p, LEAST_PROBABILITY))
-    total += xlog1py(missed, -np.minimum(p, LARGEST_SHARE))
+    total = groups.hits * np.log(np.clip(p, LEAST_PROBABILITY, 1))
+    log_missed = np.log1p(-np.clip(p, 0, LARGEST_SHARE))
+    total += missed * np.where(p < 1, log_missed, np.log(LEAST_PROBABILITY))
     return float(-total.sum() / groups.weight.sum())
 
 
