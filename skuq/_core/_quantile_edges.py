@@ -79,8 +79,9 @@ _INNER: dict[str, Callable[..., np.ndarray]] = {
 def sweep_edges(groups: TieGroups, strategy: str) -> np.ndarray:
     """The most bins for which the share that came true grows from bin to bin.
 
-    The number of bins rises from 1 until the shares fall somewhere for the first time;
-    bins without samples are left out.
+    The number of bins rises from 1 until the shares fall somewhere for the first time,
+    or to one bin for each distinct score, where they never do.  Bins without samples
+    are left out.
     """
     groups = TieGroups(*(part[groups.weight > 0] for part in groups))
     if (np.diff(groups.hits / groups.weight) >= 0).all():

@@ -1,38 +1,33 @@
 """The reliability diagram: what a classifier states against what comes true."""
 
 import numpy as np
-from scipy.stats import binom
 
+from skuq._core._arrays import as_array, to_numpy
 from skuq._core._checks import check_option
-from skuq.displays._base import axes_for
+from skuq._core._labels import infer_classes
+from skuq.displays._base import CURVES, ClassifierDisplay, axes_for, check_band, named
+from skuq.displays._reliability_bins import BinnedDiagram
+from skuq.displays._reliability_isotonic import IsotonicDiagram
+from skuq.displays._reliability_layout import (
+    Look,
+    class_panels,
+    draw_diagonal,
+    draw_histogram,
+    label_panels,
+    label_square,
+    own_legend,
+    shared_legend,
+)
+from skuq.displays._reliability_smooth import SmoothDiagram
 from skuq.exceptions import InputError
-from skuq.metrics._binned import binned_outcomes, error_of_state
-from skuq.metrics._reliability import curve_of_state
+from skuq.metrics._binned import BinState, binned_outcomes
+from skuq.metrics._outcomes import collected_outcomes
 
-BAR, GAP, INK, PAPER = "#7fa8d1", "#ee6677", "#333333", "#999999"
-HISTOGRAM = 0.18  # height of the histogram, as a share of the diagram's
-STYLES = ("bars", "line")
-X_LABELS = {
-    "top-label": "Confidence",
-    "positive": "Probability of the positive class",
-    "classwise": "Probability of the class",
-    "predicted-class": "Confidence in the predicted class",
-}
-ERROR_NAMES = {
-    "l1": "ECE",
-    "l2": "RMS calibration error",
-    "l2-squared": "squared calibration error",
-    "max": "MCE",
-}
-Y_LABELS = {
-    "top-label": "Accuracy",
-    "positive": "Share of the positive class",
-    "classwise": "Share of the class",
-    "predicted-class": "Accuracy",
-}
+WITHOUT_BINS = {"smooth": SmoothDiagram, "isotonic": IsotonicDiagram}
+STYLES = ("bars", "line", *WITHOUT_BINS)
 
 
-class ReliabilityDisplay:
+class ReliabilityDisplay(ClassifierDisplay):
     """Reliability diagram: bars on the diagonal mean honest probabilities.
 
     Make one with `from_predictions`, `from_estimator` or `from_state`.
@@ -41,20 +36,31 @@ class ReliabilityDisplay:
     ----------
     state : BinSums or CollectedOutcomes
         The statistic of `expected_calibration_error`, for example the `state` of a
-        `Streaming` metric.
+        `Streaming` metric.  Styles without bins need one that keeps all samples, such
+        as that of `score_decomposition`.
     name : str, default=None
         Name of the classifier, for the legend.
     norm : {"l1", "l2", "l2-squared", "max"}, default="l1"
-        Norm of the calibration error in the legend.
+        Norm of the calibration error in the legend, where there are bins.
+    style : {"bars", "line", "smooth", "isotonic"}, default=None
+        As in `plot`.
+    labels : array-like of shape (n_classes,), default=None
+        Names of the classes, for the panels of `plot`; None takes column numbers.
 
     Attributes
     ----------
-    curve : ReliabilityCurve
-        Mean confidence, accuracy and weight of each bin.
+    curve : ReliabilityCurve, SmoothCurve or IsotonicCurve
+        Mean confidence, accuracy and weight of each bin; without bins `probability`
+        and `share`, in a list with one curve (or None) per class where there are
+        several.
     error : float
-        The calibration error of the same statistic.
+        The calibration error of the same statistic: in bins that of `norm`, smooth
+        (`smooth_calibration_error`), or isotonic (the miscalibration of
+        `score_decomposition`).
     ax_ : matplotlib Axes
-        Axes of the diagram.
+        Axes of the diagram, or around the panels.
+    axes_ : ndarray of matplotlib Axes
+        The panels, or the one diagram.
     histogram_ax_ : matplotlib Axes or None
         Axes of the confidence histogram.
     figure_ : matplotlib Figure
@@ -63,6 +69,7 @@ class ReliabilityDisplay:
     See Also
     --------
     skuq.metrics.reliability_curve : The numbers.
+    skuq.displays.ConfidenceHistogramDisplay : Right and wrong predictions apart.
 
     Notes
     -----
@@ -71,11 +78,26 @@ class ReliabilityDisplay:
     share with n trials of probability c.  Pixels of one image are not independent, so
     on maps the band is too narrow.
 
+    "smooth" [2]_ draws the share under a Gaussian kernel whose bandwidth is the smooth
+    calibration error itself.  Its band has the exact mean and variance of a calibrated
+    model's curve, and the form of beta distributions.
+
+    "isotonic" [3]_ draws the share made to grow with the probability, and takes the
+    Brier score apart: miscalibration (MCB) less discrimination (DSC) plus uncertainty
+    (UNC).  Its band holds the curves of 500 sets of outcomes drawn from the stated
+    probabilities.
+
     References
     ----------
     .. [1] J. Broecker and L. A. Smith (2007). "Increasing the reliability of
        reliability diagrams". Weather and Forecasting 22(3). `doi:10.1175/WAF993.1
        <https://doi.org/10.1175/WAF993.1>`_
+    .. [2] J. Blasiok and P. Nakkiran (2024). "Smooth ECE: principled reliability
+       diagrams via kernel smoothing". ICLR. `arXiv:2309.12236
+       <https://arxiv.org/abs/2309.12236>`_
+    .. [3] T. Dimitriadis, T. Gneiting and A. I. Jordan (2021). "Stable reliability
+       diagrams for probabilistic classifiers". PNAS 118(8).
+       `doi:10.1073/pnas.2016191118 <https://doi.org/10.1073/pnas.2016191118>`_
 
     Examples
     --------
@@ -87,43 +109,27 @@ class ReliabilityDisplay:
     >>> display = ReliabilityDisplay.from_predictions(y, proba, name="calibrated")
     >>> display.ax_.get_ylabel(), display.histogram_ax_.get_xlabel()
     ('Accuracy', 'Confidence')
+    >>> smooth = ReliabilityDisplay.from_predictions(y, proba, style="smooth")
+    >>> smooth.error < 0.05
+    True
     """
 
-    def __init__(self, state, *, name=None, norm="l1"):
+    def __init__(self, state, *, name=None, norm="l1", style=None, labels=None):
+        if style is not None:
+            check_option("style", style, STYLES)
         self.state = state
         self.name = name
         self.norm = norm
-        self.curve = curve_of_state(state)
-        self.error = error_of_state(state, norm=norm)
+        self.style = style
+        self.labels = labels
+        self._diagram = self._make_diagram(style)
+        self.curve = self._diagram.curve
+        self.error = self._diagram.error
 
-    @classmethod
-    def from_estimator(cls, estimator, X, y, *, name=None, ax=None, **options):
-        """Draw the diagram of a fitted classifier.
-
-        Parameters
-        ----------
-        estimator : object
-            A classifier with `predict_proba`.
-        X : array-like of shape (n_samples, ...)
-            Samples that neither the classifier nor its calibrator was trained on.
-        y : array-like of shape (n_samples, *spatial)
-            True labels.
-        name : str, default=None
-            Name for the legend; None takes the class of the estimator.
-        ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
-        **options : dict
-            As in `from_predictions`.
-
-        Returns
-        -------
-        display : ReliabilityDisplay
-            The drawn display.
-        """
-        options.setdefault("labels", getattr(estimator, "classes_", None))
-        name = type(estimator).__name__ if name is None else name
-        proba = estimator.predict_proba(X)
-        return cls.from_predictions(y, proba, name=name, ax=ax, **options)
+    def _make_diagram(self, style):
+        if style in WITHOUT_BINS:
+            return WITHOUT_BINS[style](self.state)
+        return BinnedDiagram(self.state, self.norm)
 
     @classmethod
     def from_predictions(
@@ -140,6 +146,7 @@ class ReliabilityDisplay:
         closed=None,
         convention="guo2017",
         ignore_index=None,
+        style=None,
         name=None,
         ax=None,
         **plot_options,
@@ -170,6 +177,8 @@ class ReliabilityDisplay:
             Whose definition.
         ignore_index : int or str, default=None
             Label of positions that do not count.
+        style : {"bars", "line", "smooth", "isotonic"}, default=None
+            As in `plot`.
         name : str, default=None
             Name for the legend.
         ax : matplotlib Axes, default=None
@@ -182,32 +191,51 @@ class ReliabilityDisplay:
         display : ReliabilityDisplay
             The drawn display.
         """
-        state = binned_outcomes(
-            y_true,
-            y_proba,
-            sample_weight=sample_weight,
-            labels=labels,
-            kind=kind,
-            n_bins=n_bins,
-            strategy=strategy,
-            closed=closed,
-            convention=convention,
-            ignore_index=ignore_index,
-        )
-        return cls(state, name=name, norm=norm).plot(ax=ax, **plot_options)
+        data = {
+            "sample_weight": sample_weight,
+            "labels": labels,
+            "ignore_index": ignore_index,
+        }
+        bins = {"n_bins": n_bins, "strategy": strategy, "closed": closed}
+        if style in WITHOUT_BINS:
+            _refuse_bins(style, convention, bins)
+            data |= {"kind": "top-label" if kind is None else kind}
+            state: BinState = collected_outcomes(y_true, y_proba, **data)
+        else:
+            data |= {"kind": kind, "convention": convention, **bins}
+            state = binned_outcomes(y_true, y_proba, **data)
+        if labels is None:
+            labels = _labels_of(y_true, state, ignore_index)
+        display = cls(state, name=name, norm=norm, style=style, labels=labels)
+        return display.plot(ax=ax, **plot_options)
 
     @classmethod
-    def from_state(cls, state, *, name=None, norm="l1", ax=None, **plot_options):
+    def from_state(
+        cls,
+        state,
+        *,
+        name=None,
+        norm="l1",
+        style=None,
+        labels=None,
+        ax=None,
+        **plot_options,
+    ):
         """Draw the diagram of a statistic that was streamed.
 
         Parameters
         ----------
         state : BinSums or CollectedOutcomes
-            The `state` of ``Streaming(expected_calibration_error, ...)``.
+            The `state` of ``Streaming(expected_calibration_error, ...)``, or for a
+            style without bins that of ``Streaming(score_decomposition, ...)``.
         name : str, default=None
             Name for the legend.
         norm : {"l1", "l2", "l2-squared", "max"}, default="l1"
             Norm of the error in the legend.
+        style : {"bars", "line", "smooth", "isotonic"}, default=None
+            As in `plot`.
+        labels : array-like of shape (n_classes,), default=None
+            Names of the classes.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
         **plot_options : dict
@@ -218,17 +246,20 @@ class ReliabilityDisplay:
         display : ReliabilityDisplay
             The drawn display.
         """
-        return cls(state, name=name, norm=norm).plot(ax=ax, **plot_options)
+        display = cls(state, name=name, norm=norm, style=style, labels=labels)
+        return display.plot(ax=ax, **plot_options)
 
     def plot(
         self,
         ax=None,
         *,
         style=None,
+        grid=False,
         gap=True,
         histogram=True,
         band=0.95,
         reference=True,
+        random_state=0,
         name=None,
     ):
         """Draw the diagram.
@@ -237,126 +268,92 @@ class ReliabilityDisplay:
         ----------
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
-        style : {"bars", "line"}, default=None
-            None draws bars, and lines for classwise calibration.
+        style : {"bars", "line", "smooth", "isotonic"}, default=None
+            Bars or a line in bins, a curve under a kernel, or isotonic steps.  None
+            takes the style of the display; without one it draws bars, and lines where
+            several classes share a diagram.
+        grid : bool, default=False
+            Draw a small diagram of each class, of at most 16 classes, instead of one
+            for all (classwise calibration).
         gap : bool, default=True
             Mark the distance between accuracy and confidence (bars only).
         histogram : bool, default=True
-            Draw the share of samples in each bin below the diagram.
+            Draw the share of samples in each bin below the diagram (not in a grid).
         band : float in (0, 1) or None, default=0.95
-            Level of the consistency band; None draws none.
+            Level of the consistency band; None draws none, and several classes in one
+            diagram have none.
         reference : bool, default=True
             Draw the diagonal.
+        random_state : int, numpy.random.Generator or None, default=0
+            Seed of the outcomes drawn for the band of ``style="isotonic"``.
         name : str, default=None
             Name for the legend, instead of the display's own.
 
         Returns
         -------
         self : ReliabilityDisplay
-            The display, with `ax_`, `histogram_ax_` and `figure_`.
+            The display, with `ax_`, `axes_`, `histogram_ax_` and `figure_`.
         """
-        one = self.curve.weight.ndim == 1
-        style = ("bars" if one else "line") if style is None else style
-        check_option("style", style, STYLES if one else ("line",))
-        if band is not None and not 0 < band < 1:
-            raise InputError(
-                f"band must be a fraction in (0, 1) or None, got {band!r}."
-            )
-        ax = axes_for(ax, "ReliabilityDisplay.plot")
-        edges = self.state.edges()
-        if reference:
-            ax.plot([0, 1], [0, 1], color=INK, lw=1, ls=(0, (4, 3)), zorder=4)
-        if style == "bars":
-            self._draw_bars(ax, edges[0], gap, name)
-        else:
-            self._draw_lines(ax, name)
-        if band is not None and one:
-            self._draw_band(ax, edges[0], band)
-        kind = self.state.binning.kind
-        ax.set(xlim=(0, 1), ylim=(0, 1), ylabel=Y_LABELS[kind], aspect="equal")
-        ax.legend(loc="upper left", fontsize="small", framealpha=0.9)
-        self.histogram_ax_ = (
-            _draw_histogram(ax, self.curve, edges) if histogram else None
-        )
-        (self.histogram_ax_ or ax).set_xlabel(X_LABELS[kind])
-        self.ax_, self.figure_ = ax, ax.figure
+        check_band(band)
+        alone = grid or self._diagram.n_rows == 1
+        style = self.style if style is None else style
+        style = ("bars" if alone else "line") if style is None else style
+        check_option("style", style, STYLES if alone else STYLES[1:])
+        in_bins = style not in WITHOUT_BINS and self.style not in WITHOUT_BINS
+        same = in_bins or style == self.style
+        diagram = self._diagram if same else self._make_diagram(style)
+        label = named(self.name if name is None else name, diagram.label)
+        look = Look(style, gap, band if alone else None, reference, random_state)
+        draw = self._draw_grid if grid else self._draw_one
+        draw(ax, diagram, label, look, histogram)
+        self.figure_ = self.ax_.figure
         return self
 
-    def _label(self, name):
-        name = self.name if name is None else name
-        title = ERROR_NAMES[self.norm]
-        error = f"{title} = {self.error:.4f}"
-        return error if name is None else f"{name}: {error}"
+    def _draw_one(self, ax, diagram, label, look, histogram):
+        ax = axes_for(ax, "ReliabilityDisplay.plot")
+        draw_diagonal(ax, look)
+        rows = [i for i in range(diagram.n_rows) if diagram.has(i)]
+        for i in rows:
+            name = self._class_name(i) if len(rows) <= len(CURVES) else None
+            diagram.draw(ax, i, label if diagram.n_rows == 1 else name, look)
+        below = draw_histogram(ax, *diagram.histogram()) if histogram else None
+        label_square(ax, below, self.state.binning.kind)
+        own_legend(ax, label, look, diagram.n_rows)
+        self.ax_, self.axes_, self.histogram_ax_ = ax, np.array([ax]), below
 
-    def _draw_bars(self, ax, edges, gap, name):
-        curve, some = self.curve, self.curve.weight > 0
-        left, width = edges[:-1][some], np.diff(edges)[some]
-        stated, came = curve.mean_confidence[some], curve.accuracy[some]
-        bars = {"width": width, "align": "edge", "linewidth": 1, "zorder": 1}
-        ax.bar(
-            left, came, color=BAR, edgecolor="white", label=self._label(name), **bars
-        )
-        if gap:
-            ax.bar(
-                left,
-                came - stated,
-                bottom=stated,
-                color=GAP,
-                alpha=0.5,
-                label="gap",
-                **(bars | {"zorder": 2, "linewidth": 0}),
-            )
+    def _class_name(self, i):
+        return str(i if self.labels is None else self.labels[i])
 
-    def _draw_lines(self, ax, name):
-        rows = zip(
-            np.atleast_2d(self.curve.mean_confidence),
-            np.atleast_2d(self.curve.accuracy),
-            strict=True,
-        )
-        for i, (stated, came) in enumerate(rows):
-            some = np.isfinite(stated)
-            label = self._label(name) if i == 0 else None
-            ax.plot(stated[some], came[some], "o-", ms=4, lw=1.5, label=label, zorder=2)
+    def _draw_grid(self, ax, diagram, label, look, histogram):
+        n = diagram.n_rows
+        if n == 1:
+            raise InputError("grid=True is for several classes: use kind='classwise'.")
+        ax, panels, n_columns = class_panels(ax, "ReliabilityDisplay.plot", n)
+        for i, panel in enumerate(panels):
+            draw_diagonal(panel, look)
+            title = self._class_name(i)
+            if diagram.has(i):
+                diagram.draw(panel, i, label.replace("\n", ", "), look)
+                title += f": {diagram.label_of(i)}"
+            panel.set_title(title, fontsize="small")
+        label_panels(panels, n_columns, self.state.binning.kind)
+        shared_legend(ax, panels, n)
+        self.ax_, self.axes_, self.histogram_ax_ = ax, panels, None
 
-    def _draw_band(self, ax, edges, level):
-        curve = self.curve
-        some = curve.effective_count >= 1
-        n = np.round(curve.effective_count[some])
-        stated = np.clip(curve.mean_confidence[some], 0, 1)
-        low, high = binom.ppf([[(1 - level) / 2], [(1 + level) / 2]], n, stated) / n
-        ax.bar(
-            edges[:-1][some],
-            (high - low),
-            np.diff(edges)[some],
-            bottom=low,
-            align="edge",
-            color=INK,
-            alpha=0.16,
-            linewidth=0,
-            label=f"{100 * level:g} % band if calibrated",
-            zorder=3,
+
+def _refuse_bins(style, convention, bins):
+    """Options of bins, where there are none."""
+    given = [name for name, value in bins.items() if value is not None]
+    given += ["convention"] if convention != "guo2017" else []
+    if given:
+        raise InputError(
+            f"style={style!r} has no bins and takes no {', '.join(given)}."
         )
 
 
-def _draw_histogram(ax, curve, edges):
-    """The share of samples in each bin, in axes below the diagram."""
-    below = _axes_below(ax)
-    weight = np.atleast_2d(curve.weight)
-    share = weight.sum(axis=0) / weight.sum()
-    left, width = edges[0][:-1], np.diff(edges[0])
-    below.bar(left, share, width, align="edge", color=PAPER, edgecolor="white")
-    below.set(ylim=(0, 1.05 * share.max()), xlim=(0, 1))
-    below.set_ylabel("Share")
-    ax.tick_params(labelbottom=False)
-    return below
-
-
-def _axes_below(ax):
-    """Axes under `ax`, of its width, in a part of the place it had."""
-    spec, figure = ax.get_subplotspec(), ax.figure
-    if spec is None:  # axes placed by hand: no layout to fit in
-        return ax.inset_axes([0, -0.06 - HISTOGRAM, 1, HISTOGRAM], sharex=ax)
-    upper, lower = spec.subgridspec(2, 1, height_ratios=[1, HISTOGRAM], hspace=0.08)
-    ax.set_subplotspec(upper)
-    ax.set_anchor("S")
-    return figure.add_subplot(lower, sharex=ax, box_aspect=HISTOGRAM, anchor="N")
+def _labels_of(y_true, state, ignore_index):
+    """Labels of the classes, if there are several rows to name."""
+    n_rows = state.n_rows if hasattr(state, "n_rows") else len(state.weight)
+    if n_rows == 1:
+        return None
+    return to_numpy(infer_classes(as_array(y_true), n_rows, ignore_index=ignore_index))

@@ -48,6 +48,8 @@ def patch_counts(
     some = np.ones(y.shape, bool) if ignore_index is None else y != ignore_index
     if not np.isfinite(unsure[some]).all():
         raise InputError("uncertainty must be finite: drop or repair NaN and infinity.")
+    if np.isnan(threshold):
+        raise InputError("threshold must be a number, got NaN.")
     if patch_size < 1 or not 0 <= accuracy_threshold <= 1:
         raise InputError(
             "patch_size must be at least 1 and accuracy_threshold in [0, 1], got "

@@ -61,7 +61,7 @@ def expected_calibration_error(
     n_bins : int or "sweep", default=None
         Number of bins, by default 15.  "sweep" takes the most bins for which the share
         that came true grows from bin to bin [4]_, of equal weight unless `strategy`
-        says otherwise.
+        says otherwise, and at most one for each distinct probability.
     strategy : {"uniform", "quantile"}, default=None
         Bins of equal width over [0, 1] (default), or of equal weight.
     norm : {"l1", "l2", "l2-squared", "max"}, default="l1"

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import binom
 
 from skuq.exceptions import InputError
 from skuq.metrics._reliability import ReliabilityCurve
@@ -74,6 +73,8 @@ def consistency_band(
     >>> low.round(3), high.round(3)
     (array([0.4]), array([0.9]))
     """
+    from scipy.stats import binom  # slow to import, and seldom needed
+
     if not 0 < confidence_level < 1:
         raise InputError(
             f"confidence_level must lie between 0 and 1, got {confidence_level!r}."
