@@ -51,3 +51,10 @@ def softmax(logits: Array) -> Array:
     p = xp.exp(logits - xp.max(logits, axis=0))
     p /= xp.sum(p, axis=0)
     return p
+
+
+def expit(x: Array) -> Array:
+    """The logistic function ``1 / (1 + exp(-x))``, without overflow."""
+    xp = array_namespace(x)
+    small = xp.exp(-xp.abs(x))
+    return xp.where(x >= 0, 1.0, small) / (1 + small)
