@@ -49,9 +49,10 @@ class BinaryCalibrator(BaseCalibrator):
             if block.shape[1]:
                 scores.append(to_numpy(log_odds(as_logits(block, kind))))
                 codes.append(to_numpy(code))
-                weights.append(None if weight is None else to_numpy(weight))
+                if weight is not None:
+                    weights.append(to_numpy(weight))
         score, code = np.concatenate(scores, axis=1), np.concatenate(codes)
-        weight = None if weights[0] is None else np.concatenate(weights)
+        weight = np.concatenate(weights) if weights else None
         first = 1 if len(score) == 1 else 0  # the class of the first line
         self.maps_ = [
             self._fit_map(line, code == first + i, weight)

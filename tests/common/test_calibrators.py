@@ -9,11 +9,26 @@ from sklearn.base import clone
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 
 from skuq._discovery import all_calibrators
+from skuq.calibration import (
+    BBQCalibrator,
+    HistogramBinningCalibrator,
+    IsotonicCalibrator,
+    ScalingBinningCalibrator,
+    VennAbersCalibrator,
+)
 from skuq.datasets import make_logits
 from skuq.exceptions import InputError
 from skuq.metrics import log_loss
 
 CALIBRATORS = list(all_calibrators().values())
+# Without an assumed form: noisier, and a rounded score may fall on another step.
+OF_STEPS = {
+    BBQCalibrator,
+    HistogramBinningCalibrator,
+    IsotonicCalibrator,
+    ScalingBinningCalibrator,
+    VennAbersCalibrator,
+}
 LABELINGS = {
     "one-based": [1, 2, 3],
     "tens": [10, 20, 30],
@@ -181,7 +196,8 @@ def test_the_training_log_loss_is_not_worse(calibrator_class, problem):
 def test_calibrated_scores_stay_almost_as_they_are(calibrator_class):
     logits, y = make_logits(50_000, n_classes=3, temperature=1.0, random_state=0)
     proba = calibrator_class().fit(logits, y).predict_proba(logits)
-    assert np.abs(proba - softmax(logits)).mean() < 0.005
+    error = 0.02 if calibrator_class in OF_STEPS else 0.005
+    assert np.abs(proba - softmax(logits)).mean() < error
 
 
 def test_probabilities_and_their_logarithms_are_the_same_input(
@@ -219,7 +235,8 @@ def test_floats_keep_their_precision(calibrator_class, problem):
     half = z.astype(np.float16)  # rises to float32
     proba = calibrator_class().fit(half, y).predict_proba(half)
     assert proba.dtype == np.float32
-    np.testing.assert_allclose(proba, exact, atol=1e-2)
+    far = np.abs(proba - exact) > 1e-2
+    assert far.mean() <= (0.01 if calibrator_class in OF_STEPS else 0)
 
 
 def test_arrays_come_back_in_their_library(calibrator_class, problem, xp):
