@@ -37,7 +37,7 @@ def response_of(estimator, X, method="auto"):
     net trained on logits, `decision_function`, `predict_proba`.
     """
     check_option("response_method", method, ("auto", *RESPONSES))
-    estimator, X = _innermost(estimator, X)
+    estimator, X = innermost(estimator, X)
     if method == "auto" and _gives_logits(estimator):
         return Response(_flat(_forward(estimator, X)), "logit")
     if method == "auto":
@@ -60,7 +60,7 @@ def response_of(estimator, X, method="auto"):
     return Response(scores, RESPONSES[method])
 
 
-def _innermost(estimator, X):
+def innermost(estimator, X):
     """The model itself and what it is fed."""
     while True:
         if isinstance(estimator, FrozenEstimator):

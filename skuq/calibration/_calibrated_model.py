@@ -1,27 +1,20 @@
 """Any classifier with a calibrator behind it, as one scikit-learn classifier."""
 
-import warnings
 from copy import deepcopy
 
-from sklearn import get_config
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.base import ClassifierMixin, clone
 from sklearn.model_selection import check_cv
-from sklearn.utils import Bunch, get_tags, indexable
-from sklearn.utils.metadata_routing import (
-    MetadataRouter,
-    MethodMapping,
-    process_routing,
-)
+from sklearn.utils import get_tags, indexable
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+from sklearn.utils.validation import check_is_fitted
 
 from skuq._core._arrays import as_array, to_numpy
 from skuq._responses import response_of
 from skuq.base import accuracy
+from skuq.calibration._around_model import AroundModel
 from skuq.calibration._cross_fit import cross_scores
 from skuq.calibration._model_checks import check_fitted, check_y, without_void
 from skuq.calibration._temperature import TemperatureScaler
-from skuq.exceptions import SkuqWarning
 
 
 def _calibrator_has(name):
@@ -32,7 +25,7 @@ def _calibrator_has(name):
     return check
 
 
-class CalibratedModel(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+class CalibratedModel(ClassifierMixin, AroundModel):
     """A classifier whose probabilities are calibrated on held-out samples.
 
     With a fitted model and a validation set, one line is enough:
@@ -145,16 +138,17 @@ class CalibratedModel(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         """
         y = check_y(y)
         if self.cv is None:
-            if fit_params:
-                raise TypeError(
-                    f"fit() got {sorted(fit_params)}, but with cv=None the model is "
-                    "not trained: pass them to the model's own fit, or set cv."
-                )
+            self._refuse_fit_params(fit_params)
             return self._fit_prefit(X, y, sample_weight)
         return self._fit_cross(X, y, sample_weight, fit_params)
 
     def _fit_prefit(self, X, y, sample_weight):
-        check_fitted(self.estimator)
+        check_fitted(
+            self.estimator,
+            "CalibratedModel",
+            "wrap an nn.Module in skuq.deep.TorchModuleClassifier; calibrate saved "
+            "scores with a calibrator such as TemperatureScaler directly",
+        )
         scores, kind = response_of(self.estimator, X, self.response_method)
         self.estimator_ = self.estimator
         classes = getattr(self.estimator, "classes_", None)
@@ -186,26 +180,6 @@ class CalibratedModel(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             as_array(y)[held_out.rows],
             sample_weight,
         )
-
-    def _route(self, sample_weight, fit_params):
-        """Which parameters go to the splitter and which to the model."""
-        if get_config()["enable_metadata_routing"]:
-            weight = {} if sample_weight is None else {"sample_weight": sample_weight}
-            return process_routing(self, "fit", **weight, **fit_params)
-        fit_params = dict(fit_params)
-        groups = fit_params.pop("groups", None)
-        if sample_weight is not None:
-            if has_fit_parameter(self.estimator, "sample_weight"):
-                fit_params["sample_weight"] = sample_weight
-            else:
-                warnings.warn(
-                    f"{type(self.estimator).__name__}.fit takes no sample_weight: the "
-                    "weights are used for the calibrator alone.",
-                    SkuqWarning,
-                    stacklevel=4,
-                )
-        split = {} if groups is None else {"groups": groups}
-        return Bunch(splitter=Bunch(split=split), estimator=Bunch(fit=fit_params))
 
     def _fit_calibrator(self, scores, kind, classes, y, sample_weight):
         template = TemperatureScaler() if self.calibrator is None else self.calibrator
@@ -313,37 +287,6 @@ class CalibratedModel(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         void = getattr(self.calibrator_, "ignore_index", None)
         return accuracy(y, y_pred, sample_weight, void)
 
-    @property
-    def n_features_in_(self):
-        """Number of features, as the fitted model has it."""
-        return _attribute(self, "n_features_in_")
-
-    @property
-    def feature_names_in_(self):
-        """Names of the features, as the fitted model has them."""
-        return _attribute(self, "feature_names_in_")
-
-    def get_metadata_routing(self):
-        """Where metadata goes: to the model's `fit` and the splitter's `split`.
-
-        Returns
-        -------
-        routing : MetadataRouter
-            As scikit-learn's metadata routing needs it.
-        """
-        fit_to_fit = MethodMapping().add(caller="fit", callee="fit")
-        fit_to_split = MethodMapping().add(caller="fit", callee="split")
-        return (
-            MetadataRouter(owner=self)
-            .add_self_request(self)
-            .add(estimator=self.estimator, method_mapping=fit_to_fit)
-            .add(splitter=self.cv, method_mapping=fit_to_split)
-        )
-
-    def __sklearn_is_fitted__(self):
-        """Whether `fit` has run."""
-        return hasattr(self, "calibrator_")
-
     def __sklearn_tags__(self):
         """The model's own tags for `X`; one label per sample or position."""
         tags = super().__sklearn_tags__()
@@ -354,13 +297,3 @@ class CalibratedModel(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             tags.classifier_tags.multi_class = inner.classifier_tags.multi_class
             tags.classifier_tags.poor_score = inner.classifier_tags.poor_score
         return tags
-
-
-def _attribute(model, name):
-    """An attribute of the model inside, fitted or about to be."""
-    inner = getattr(model, "estimator_", None)
-    if inner is None and model.cv is None:
-        inner = model.estimator
-    if inner is None or not hasattr(inner, name):
-        raise AttributeError(f"{type(model).__name__} has no attribute {name!r}")
-    return getattr(inner, name)

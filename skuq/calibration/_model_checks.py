@@ -1,4 +1,4 @@
-"""What `CalibratedModel` asks of a model and of labels before it calibrates."""
+"""What the meta-estimators ask of a model and of targets before they calibrate."""
 
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import assert_all_finite
@@ -10,12 +10,7 @@ from skuq._core._arrays import as_array, is_numpy_array, to_numpy
 
 def check_y(y):
     """Labels by position: a row for tables, as they are for maps."""
-    if y is None:
-        raise ValueError(
-            "requires y to be passed, but the target y is None: calibration needs the "
-            "true labels."
-        )
-    y = as_array(y)
+    y = _given(y)
     if is_numpy_array(y) and (y.ndim == 1 or (y.ndim == 2 and y.shape[1] == 1)):
         y = column_or_1d(y, warn=True)
         assert_all_finite(y, input_name="y")
@@ -23,14 +18,27 @@ def check_y(y):
     return y
 
 
-def check_fitted(estimator):
-    """Refuse a model that is none, or is not fitted, with the remedy."""
-    if not hasattr(estimator, "fit"):
-        raise TypeError(
-            f"estimator must be a classifier, got {estimator!r}: wrap an nn.Module in "
-            "skuq.deep.TorchModuleClassifier; calibrate saved scores with a calibrator "
-            "such as TemperatureScaler directly."
+def check_targets(y):
+    """Observed values by position, finite."""
+    y = _given(y)
+    if is_numpy_array(y):
+        assert_all_finite(y, input_name="y")
+    return y
+
+
+def _given(y):
+    if y is None:
+        raise ValueError(
+            "requires y to be passed, but the target y is None: calibration needs the "
+            "true values."
         )
+    return as_array(y)
+
+
+def check_fitted(estimator, owner, remedy):
+    """Refuse a model that is none, with its remedy, or is not fitted."""
+    if not hasattr(estimator, "fit"):
+        raise TypeError(f"estimator must have a fit, got {estimator!r}: {remedy}.")
     fitted = getattr(estimator, "initialized_", None)  # skorch
     try:
         if fitted is None:
@@ -40,9 +48,9 @@ def check_fitted(estimator):
     if fitted is False:
         raise NotFittedError(
             f"this {type(estimator).__name__} is not fitted, and with cv=None "
-            "CalibratedModel trains the calibrator alone: fit the model first, or set "
-            "cv. Inside a search or cross-validation, which clone, wrap the fitted "
-            "model in sklearn.frozen.FrozenEstimator."
+            f"{owner} trains the calibrator alone: fit the model first, or set cv. "
+            "Inside a search or cross-validation, which clone, wrap the fitted model "
+            "in sklearn.frozen.FrozenEstimator."
         )
 
 
