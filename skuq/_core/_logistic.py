@@ -12,6 +12,7 @@ from scipy.linalg import solve_triangular
 from scipy.optimize import nnls
 
 STEPS = 100
+ROUGH_STEPS = 10  # few, as a part of the samples may be separable
 CHUNK = 2**16  # samples at a time: what the cache holds
 ENOUGH = 2**15  # samples of a rough fit that starts that of many more
 RIDGE = 1e-10  # of the scaled curvature, for features that repeat each other
@@ -81,18 +82,23 @@ def fit_logistic(
         some = slice(None, None, features.shape[1] // ENOUGH)
         part = None if weight is None else weight[some]
         data = Data(features[:, some], target[some], part)
-        if weight is None or part.sum() > 0:
-            coef = _newton(data, coef, prior, nonnegative, 1e-4)
-    return _newton(Data(features, target, weight), coef, prior, nonnegative, tol)
+        if part is None or part.sum() > 0:
+            coef = _newton(data, coef, prior, nonnegative, 1e-4, ROUGH_STEPS)
+    return _newton(Data(features, target, weight), coef, prior, nonnegative, tol, STEPS)
 
 
 def _newton(
-    data: Data, coef: np.ndarray, prior: Penalty, nonnegative: bool, tol: float
+    data: Data,
+    coef: np.ndarray,
+    prior: Penalty,
+    nonnegative: bool,
+    tol: float,
+    max_steps: int,
 ) -> np.ndarray:
     """Newton steps, halved where they do not lower the loss."""
     scale = np.append(np.maximum(np.abs(data.features).max(axis=1), 1e-30), 1.0)
     loss, gradient, hessian = penalised_loss(data, coef, prior)
-    for _ in range(STEPS):
+    for _ in range(max_steps):
         step = _step(coef, gradient, hessian, nonnegative)
         while True:
             moved = coef + step

@@ -1,5 +1,6 @@
 """Calibrators, and the meta-estimator that puts one behind any model."""
 
+from skuq.calibration._auto import AutoCalibrator
 from skuq.calibration._bbq import BBQCalibrator
 from skuq.calibration._beta import BetaCalibrator
 from skuq.calibration._calibrated_model import CalibratedModel
@@ -21,6 +22,7 @@ from skuq.calibration._vector import StructuredVectorScaler, VectorScaler
 from skuq.calibration._venn_abers import VennAbersCalibrator
 
 __all__ = [
+    "AutoCalibrator",
     "BBQCalibrator",
     "BetaCalibrator",
     "CalibratedModel",

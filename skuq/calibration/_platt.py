@@ -57,7 +57,7 @@ class PlattCalibrator(BinaryCalibrator):
     >>> from skuq.calibration import PlattCalibrator
     >>> from skuq.datasets import make_logits
     >>> logits, y = make_logits(5000, n_classes=2, temperature=2.0, random_state=0)
-    >>> a, b = PlattCalibrator().fit(logits, y).maps_[0]
+    >>> a, b = PlattCalibrator().fit(logits, y).maps_[0].tolist()
     >>> round(a, 1), abs(b) < 0.1
     (0.5, True)
     """
