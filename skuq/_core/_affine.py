@@ -13,6 +13,7 @@ differ only in features, start and penalty.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from typing import Any, NamedTuple
 
@@ -24,6 +25,7 @@ from skuq._core._arrays import (
     accumulator_dtype,
     array_namespace,
     device,
+    is_numpy_array,
     pick,
     to_library_of,
     to_numpy,
@@ -34,7 +36,8 @@ from skuq._core._threads import map_items
 from skuq.exceptions import NoSamplesError
 
 SCORES_PER_BATCH = 2**18
-FEW = 2**21  # scores: in float64 their fit is exact, and costs little
+FEW = 2**20  # scores: in float64 their fit is exact, and costs little
+SINGLE_TOL = 1e-5  # slopes of features in float32 are not known better
 ENOUGH = 20_000  # samples of the rough fit that starts the full one
 ROUNDING = 1e-4  # of slopes, with features in float32
 MEMORY = 20  # past steps that the curvature is estimated from
@@ -56,13 +59,23 @@ class Affine(NamedTuple):
     weight: np.ndarray
     bias: np.ndarray
 
+    @property
+    def is_diagonal(self) -> bool:
+        """Whether each class has one feature, so that a product is not needed."""
+        square = self.weight.shape[0] == self.weight.shape[1]
+        return square and not (self.weight - np.diag(np.diag(self.weight))).any()
+
     def __call__(self, features: Array) -> Array:
         """Logits `(K, m)` of a block of features, in their precision."""
         xp = array_namespace(features)
+        diagonal = self.is_diagonal
         weight, bias = (
-            xp.astype(to_library_of(part, features), features.dtype) for part in self
+            xp.astype(to_library_of(part, features), features.dtype)
+            for part in (np.diag(self.weight) if diagonal else self.weight, self.bias)
         )
-        return xp.matmul(weight, features) + bias[:, None]
+        eta = weight[:, None] * features if diagonal else xp.matmul(weight, features)
+        eta += bias[:, None]
+        return eta
 
 
 @dataclass(frozen=True)
@@ -104,6 +117,8 @@ def fit_affine(
     all are enough.
     """
     size = sum(batch.codes.shape[0] for batch in batches)
+    if "float32" in str(batches[0].features.dtype):
+        tol = max(tol, SINGLE_TOL)
     frame = Frame.of(batches, start, penalty)
     point = np.zeros(frame.size)
     if size >= 4 * ENOUGH:
@@ -132,13 +147,14 @@ def _search(
 
 
 def loss_and_gradient(
-    batches: Sequence[Batch], affine: Affine
+    batches: Sequence[Batch], affine: Affine, *, diagonal: bool = False
 ) -> tuple[float, np.ndarray, np.ndarray]:
-    """The mean log loss and its slopes in A and c."""
+    """The mean log loss and its slopes in A, or in its diagonal only, and in c."""
     threads = affine.weight.size <= LARGEST_FOR_THREADS and len(batches) > 1
     loss, total = 0.0, 0.0
     weight, bias = np.zeros(affine.weight.shape), np.zeros(affine.bias.shape)
-    for part in map_items(lambda b: _terms(b, affine), batches, threads=threads):
+    work = partial(_terms, affine=affine, diagonal=diagonal)
+    for part in map_items(work, batches, threads=threads):
         loss, total = loss + part[0], total + part[3]
         weight += part[1]
         bias += part[2]
@@ -147,7 +163,9 @@ def loss_and_gradient(
     return loss / total, weight / total, bias / total
 
 
-def _terms(batch: Batch, affine: Affine) -> tuple[float, np.ndarray, np.ndarray, float]:
+def _terms(
+    batch: Batch, affine: Affine, diagonal: bool
+) -> tuple[float, np.ndarray, np.ndarray, float]:
     """Sums of the loss, its slopes, and the weights of a batch."""
     x, codes, weight = batch
     xp, wide = array_namespace(x), accumulator_dtype(x)
@@ -158,16 +176,28 @@ def _terms(batch: Batch, affine: Affine) -> tuple[float, np.ndarray, np.ndarray,
     total = xp.sum(q, axis=0)
     q /= total
     loss = xp.log(xp.astype(total, wide)) - true
-    hot = xp.arange(q.shape[0], device=device(q))[:, None] == codes[None, :]
-    q -= xp.astype(hot, q.dtype)
+    q = _less_true(q, codes)
     mass = float(x.shape[1])
     if weight is not None:
         loss = loss * weight
         q *= xp.astype(weight, q.dtype)
         mass = float(xp.sum(weight))
-    slope = to_numpy(xp.matmul(q, x.T)).astype(np.float64)
+    if diagonal:
+        slope = np.diag(to_numpy(xp.sum(q * x, axis=1, dtype=wide)))
+    else:
+        slope = to_numpy(xp.matmul(q, x.T)).astype(np.float64)
     bias = to_numpy(xp.sum(q, axis=1, dtype=wide)).astype(np.float64)
     return float(xp.sum(loss)), slope, bias, mass
+
+
+def _less_true(q: Array, codes: Array) -> Array:
+    """The block q with 1 taken from the true class of each column."""
+    xp = array_namespace(q)
+    if is_numpy_array(q):
+        q[codes, np.arange(q.shape[1])] -= 1
+        return q
+    hot = xp.arange(q.shape[0], device=device(q))[:, None] == codes[None, :]
+    return q - xp.astype(hot, q.dtype)
 
 
 def _moments(
@@ -268,7 +298,8 @@ class Frame:
     ) -> tuple[float, np.ndarray]:
         """The penalised loss and its slope in the coordinates."""
         affine = self.map(point)
-        loss, weight, bias = loss_and_gradient(batches, affine)
+        alone = affine.is_diagonal and self.free.sum() <= len(self.free)
+        loss, weight, bias = loss_and_gradient(batches, affine, diagonal=alone)
         parts = zip(affine, self.start, self.penalty, (weight, bias), strict=True)
         for value, origin, penalty, slope in parts:
             strength = np.where(np.isfinite(penalty), penalty, 0.0)

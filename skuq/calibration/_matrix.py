@@ -202,7 +202,7 @@ class StructuredMatrixScaler(MatrixScaler):
     >>> from skuq.datasets import make_logits
     >>> logits, y = make_logits(5000, n_classes=3, temperature=2.0, random_state=0)
     >>> StructuredMatrixScaler().fit(logits, y).coef_.diagonal().round(1)
-    array([0.5, 0.5, 0.5])
+    array([1., 1., 1.])
     """
 
     def __init__(

@@ -78,8 +78,8 @@ class VectorScaler(AffineScaler):
     >>> from skuq.datasets import make_logits
     >>> logits, y = make_logits(5000, n_classes=3, temperature=2.0, random_state=0)
     >>> scaler = VectorScaler().fit(logits, y)
-    >>> scaler.coef_.diagonal().round(1)
-    array([0.5, 0.5, 0.5])
+    >>> round(scaler.temperature_, 1), scaler.coef_.diagonal().round(1)
+    (2.0, array([1., 1., 1.]))
     """
 
     def __init__(
@@ -174,7 +174,7 @@ class StructuredVectorScaler(VectorScaler):
     >>> from skuq.datasets import make_logits
     >>> logits, y = make_logits(5000, n_classes=3, temperature=2.0, random_state=0)
     >>> StructuredVectorScaler().fit(logits, y).coef_.diagonal().round(1)
-    array([0.5, 0.5, 0.5])
+    array([1., 1., 1.])
     """
 
     def _penalty(self, n_classes, n_samples):
