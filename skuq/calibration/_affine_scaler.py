@@ -48,15 +48,19 @@ class AffineScaler(BaseCalibrator):
         ``log((1 - e) softmax(z / T) + e / K)`` with ``e = 1 / (n + 1)``: a probability
         of 0, of which a forest states many, is then no outlier.
         """
+        if self.smoothing is None:
+            return self._plain(logits)
         xp = array_namespace(logits)
-        if self.smoothing is not None:
-            p = softmax(logits / self.temperature_)
-            logits = xp.log((1 - self.mixing_) * p + self.mixing_ / p.shape[0])
-        return self._aligned(logits)
+        p = softmax(logits / self.temperature_)
+        return self._smooth(xp.log((1 - self.mixing_) * p + self.mixing_ / p.shape[0]))
 
-    def _aligned(self, logits):
-        """Logits without what a row has in common."""
-        return logits - array_namespace(logits).mean(logits, axis=0)
+    def _plain(self, logits):
+        """Features without smoothing."""
+        return logits
+
+    def _smooth(self, log_p):
+        """Features of smoothed log probabilities, without what a row has in common."""
+        return log_p - array_namespace(log_p).mean(log_p, axis=0)
 
     def _fit(self, table, kind):
         check_option("smoothing", self.smoothing, ("laplace", None))

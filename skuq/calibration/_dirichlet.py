@@ -118,8 +118,11 @@ class DirichletCalibrator(AffineScaler):
         self.off_diagonal = off_diagonal
         self.intercept = intercept
 
-    def _aligned(self, logits):
+    def _plain(self, logits):
         return log_softmax(logits)
+
+    def _smooth(self, log_p):
+        return log_p
 
     def _penalty(self, n_classes, n_samples):
         check_option("variant", self.variant, VARIANTS)

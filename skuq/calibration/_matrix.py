@@ -71,8 +71,8 @@ class MatrixScaler(AffineScaler):
     Minimises ``log loss + diagonal * K / n * sum (A_ii - 1/T)^2 + off_diagonal * K (K -
     1) / n * sum_{i != j} A_ij^2 + intercept * K / n * sum b^2`` with T of temperature
     scaling: matrix scaling [1]_ with off-diagonal and intercept regularisation (ODIR)
-    [2]_, in units that fit any number of classes and samples.  Scores that a row has in
-    common are removed first.
+    [2]_, in units that fit any number of classes and samples.  With smoothing, adding a
+    constant to all logits of a sample changes nothing.
 
     References
     ----------

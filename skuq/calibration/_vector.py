@@ -63,8 +63,8 @@ class VectorScaler(AffineScaler):
     Notes
     -----
     Minimises ``log loss + penalty / n * (sum (v - 1/T)^2 + sum b^2)`` with T of
-    temperature scaling [1]_: convex, so there is one answer.  Scores that a row has in
-    common are removed first, so that adding a constant to a row changes nothing.
+    temperature scaling [1]_: convex, so there is one answer.  With smoothing, adding a
+    constant to all logits of a sample changes nothing.
 
     References
     ----------
