@@ -26,6 +26,7 @@ from skuq._core._arrays import (
 # memory and no gain, since the interpreter lock is taken for every block.)
 HOST_BLOCK = 2**16
 ACCELERATOR_BLOCK = 2**25
+MOST = 2**17  # columns of a large one
 LEAST = 256  # columns of a block on the host, so that loops over them pay
 
 
@@ -88,9 +89,14 @@ class ScoreTable:
         return replace(self, scores=self.scores[cut, ...], codes=codes, weight=weight)
 
     def windows(self, size: int | None = None) -> Iterator[Window]:
-        """Windows in order, each of about `size` scores, by default one block."""
+        """Windows in order, each of about `size` scores, by default one block.
+
+        On the host no more than `MOST` samples, whose temporaries stay small.
+        """
         if not _on_host(self.scores):
             size = ACCELERATOR_BLOCK
+        elif size is not None:
+            size = min(size, MOST * self.n_columns)
         return _windows(
             self.scores.shape, size or max(HOST_BLOCK, LEAST * self.n_columns)
         )

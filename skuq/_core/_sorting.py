@@ -63,6 +63,8 @@ def tie_groups(
     """Sums over equal scores, so that their order cannot matter."""
     ordered = sort_outcomes(score, outcome, weight)
     ends = ends_of_ties(ordered.score)
+    if len(ends) == len(score):  # no ties: nothing to sum
+        return _single(ordered)
     if ordered.weight is None:
         total = (ends + 1).astype(np.float64)
         kind = np.int64 if outcome.dtype == bool else np.float64
@@ -75,3 +77,14 @@ def tie_groups(
         np.diff(total, prepend=0.0),
         np.diff(hits, prepend=0.0),
     )
+
+
+def _single(ordered: Ordered) -> TieGroups:
+    """Each sample as a group of its own."""
+    score, outcome, weight = ordered
+    hits = outcome.astype(np.float64)
+    if weight is None:
+        weight = np.ones(len(score))
+    else:
+        hits *= weight
+    return TieGroups(score.astype(np.float64, copy=False), weight, hits)

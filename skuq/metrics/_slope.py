@@ -7,12 +7,15 @@ from scipy.special import expit
 
 from skuq._core._binning import CollectedOutcomes
 from skuq._core._links import LEAST_PROBABILITY
-from skuq._core._sorting import Ordered, TieGroups
+from skuq._core._logistic import fit_logistic
+from skuq._core._sorting import Ordered
 from skuq.exceptions import InputError
-from skuq.metrics._outcomes import collected_outcomes, groups_of_rows
+from skuq.metrics._outcomes import collected_outcomes
 from skuq.metrics._streaming import streams_with
 
 STEPS = 100
+LARGEST_STEP = 2.0
+CHUNK = 2**16  # samples at a time: what the cache holds
 LARGEST_SHARE = 1 - 2.0**-53  # a probability of 1 has no log odds
 
 
@@ -43,16 +46,59 @@ class SlopeIntercept(NamedTuple):
 
 def slope_of_state(state: CollectedOutcomes) -> SlopeIntercept:
     """The logistic line through the outcomes of a state."""
-    (groups,) = groups_of_rows(state)
-    _refuse_separated(next(state.rows()))
-    p = np.clip(groups.score, LEAST_PROBABILITY, LARGEST_SHARE)
-    stated = np.log(p) - np.log1p(-p)
-    (shift,), _ = _fit(groups, np.ones((1, len(p))), stated)
-    (intercept, slope), covariance = _fit(
-        groups, np.stack([np.ones(len(p)), stated]), 0 * stated
-    )
+    row = next(state.rows())
+    _refuse_separated(row)
+    stated = _log_odds(row.score)
+    slope, intercept = fit_logistic(stated[None, :], row.outcome, row.weight, tol=1e-14)
+    shift = _shift(stated, row)
+    covariance = np.linalg.inv(_curvature(stated, row, slope, intercept))
     error = np.sqrt(np.diag(covariance))
-    return SlopeIntercept(*map(float, (slope, intercept, shift, error[1], error[0])))
+    return SlopeIntercept(*map(float, (slope, intercept, shift, error[0], error[1])))
+
+
+def _log_odds(score: np.ndarray) -> np.ndarray:
+    p = np.clip(score.astype(np.float64), LEAST_PROBABILITY, LARGEST_SHARE)
+    odds = np.log(p)
+    odds -= np.log1p(-p)
+    return np.asarray(odds)
+
+
+def _shift(stated: np.ndarray, row: Ordered) -> float:
+    """The intercept beside a slope of 1, by bounded Newton steps."""
+    shift = 0.0
+    for _ in range(STEPS):
+        missed, bend = _sums(stated, row, 1.0, shift)[:2]
+        step = min(max(missed / bend, -LARGEST_STEP), LARGEST_STEP)
+        shift += step
+        if abs(step) <= 1e-13 * (1 + abs(shift)):
+            break
+    return shift
+
+
+def _curvature(
+    stated: np.ndarray, row: Ordered, slope: float, intercept: float
+) -> np.ndarray:
+    """Minus the second derivatives of the log likelihood in slope and intercept."""
+    _, bend, tilted, twice = _sums(stated, row, slope, intercept)
+    return np.array([[twice, tilted], [tilted, bend]])
+
+
+def _sums(
+    stated: np.ndarray, row: Ordered, slope: float, intercept: float
+) -> tuple[float, float, float, float]:
+    """Sums of y - q, of b = q (1 - q), of b x and of b x^2, x the stated log odds."""
+    total = np.zeros(4)
+    for start in range(0, len(stated), CHUNK):
+        part = slice(start, start + CHUNK)
+        x, y = stated[part], row.outcome[part]
+        q = expit(slope * x + intercept)
+        bend = q * (1 - q)
+        miss = y - q
+        if row.weight is not None:
+            miss, bend = miss * row.weight[part], bend * row.weight[part]
+        total += miss.sum(), bend.sum(), bend @ x, bend @ (x * x)
+    missed, bent, tilted, twice = map(float, total)
+    return missed, bent, tilted, twice
 
 
 def _refuse_separated(row: Ordered) -> None:
@@ -68,30 +114,6 @@ def _refuse_separated(row: Ordered) -> None:
             "probabilities separate the outcomes (or are all equal), so the slope is "
             "not finite: pass more samples."
         )
-
-
-def _fit(
-    groups: TieGroups, features: np.ndarray, offset: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients of a logistic fit by Newton steps, halved where they overshoot."""
-    coef = np.zeros(len(features))
-    loss = np.inf
-    step = coef
-    for _ in range(STEPS):
-        line = offset + coef @ features
-        now = (groups.weight * np.logaddexp(0, line) - groups.hits * line).sum()
-        if now > loss * (1 + 1e-14):
-            step = step / 2
-            coef = coef - step
-            continue
-        share = expit(line)
-        gradient = features @ (groups.hits - groups.weight * share)
-        hessian = (features * (groups.weight * share * (1 - share))) @ features.T
-        loss, step = now, np.linalg.solve(hessian, gradient)
-        if np.abs(step).max() <= 1e-12 * (1 + np.abs(coef).max()):
-            break
-        coef = coef + step
-    return coef, np.linalg.inv(hessian)
 
 
 def slope_outcomes(
@@ -167,7 +189,7 @@ def calibration_slope_intercept(
     -----
     The most likely ``logit P(y = 1) = intercept + slope * logit p`` [1]_.  p is clipped
     to [2**-126, 1 - 2**-53].  Standard errors treat weights as numbers of samples.
-    Keeps all samples; costs a sort.
+    Keeps all samples; costs some passes over them.
 
     References
     ----------
