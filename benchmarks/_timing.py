@@ -5,6 +5,7 @@ that a slow spell of the machine hits them all; the median counts. Peak memory i
 in a run of its own. Nobody's thread settings are touched. The table says how much of
 the machine other processes took: threads that wait for one another (OpenMP) can be
 many times slower when one of them has lost its core, so such a race is to be repeated.
+All threads share one arena of memory, which takes no time that was seen.
 """
 
 import ctypes
@@ -20,6 +21,7 @@ from pathlib import Path
 
 SLOW = 10.0  # seconds; an entrant whose first run took longer is timed once
 SMALL = 2**20  # bytes; against a smaller input, pages and thread stacks drown the rest
+M_ARENA_MAX = -8  # a name of mallopt in glibc
 CLEAR_REFS = Path("/proc/self/clear_refs")
 CPU_TIMES = Path("/proc/stat")
 THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -51,6 +53,9 @@ def race(entrants, *, repeats):
     ``entrants`` maps a name to a factory. The factory imports the peer and converts
     the arrays, unmeasured, and returns the call to be measured.
     """
+    if CLEAR_REFS.exists():
+        # The arena of a thread keeps what was freed, which would hide what comes next.
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
     start = _cpu_times()
     prepared = [_warm_up(name, make) for name, make in entrants.items()]
     running = [(call, outcome) for call, outcome in prepared if not outcome.note]
@@ -72,7 +77,7 @@ def _warm_up(name, make):
         call = make()
         seconds, result = _timed(call)
     except ModuleNotFoundError as error:
-        return None, Outcome(name, note=f"not installed: no module {error.name}")
+        return None, Outcome(name, note=f"not installed: {error}")
     except Exception as error:  # a peer that fails is a result, not the end of the race
         reason = str(error).splitlines()[0] if str(error) else ""
         return None, Outcome(name, note=f"failed: {type(error).__name__}: {reason}")
@@ -144,10 +149,15 @@ def print_table(title, race, *, input_bytes, quality: Callable[[object], str]):
     header = ("package", "seconds", "x skuq", f"extra memory, % {unit}", "quality")
     first = race.outcomes[0].seconds
     rows = [_cells(outcome, first, input_bytes, quality) for outcome in race.outcomes]
-    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
     others = "unknown" if race.others is None else f"{100 * race.others:.0f} %"
     print(f"\n{title} (other processes: {others} of the machine)")
-    for row in (header, *rows):
+    print_columns([header, *rows])
+
+
+def print_columns(rows):
+    """Print rows of text as columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
         print("  " + "  ".join(map(str.ljust, row, widths)).rstrip(), flush=True)
 
 
