@@ -70,7 +70,7 @@ def _shift(stated: np.ndarray, row: Ordered) -> float:
         missed, bend = _sums(stated, row, 1.0, shift)[:2]
         step = min(max(missed / bend, -LARGEST_STEP), LARGEST_STEP)
         shift += step
-        if abs(step) <= 1e-13 * (1 + abs(shift)):
+        if abs(step) <= 1e-9:  # squared by the next one
             break
     return shift
 
