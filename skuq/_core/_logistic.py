@@ -103,12 +103,14 @@ def _newton(
         while True:
             moved = coef + step
             now = penalised_loss(data, moved, prior)
-            if now[0] <= loss + 1e-14 * abs(loss) or np.abs(step * scale).max() < 1e-12:
+            # The loss of so small a step differs by no more than its own rounding.
+            small = np.abs(step * scale).max() < np.sqrt(tol)
+            if small or now[0] <= loss + 1e-14 * abs(loss):
                 break
             step = step / 2
         gain, coef = loss - now[0], moved
         loss, gradient, hessian = now
-        if gain <= tol * abs(loss) * 1e-2 and np.abs(step * scale).max() < np.sqrt(tol):
+        if small and gain <= tol * abs(loss) * 1e-2:
             break
     return coef
 

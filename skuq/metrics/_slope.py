@@ -49,7 +49,7 @@ def slope_of_state(state: CollectedOutcomes) -> SlopeIntercept:
     row = next(state.rows())
     _refuse_separated(row)
     stated = _log_odds(row.score)
-    slope, intercept = fit_logistic(stated[None, :], row.outcome, row.weight, tol=1e-14)
+    slope, intercept = fit_logistic(stated[None, :], row.outcome, row.weight, tol=1e-12)
     shift = _shift(stated, row)
     covariance = np.linalg.inv(_curvature(stated, row, slope, intercept))
     error = np.sqrt(np.diag(covariance))
