@@ -13,7 +13,7 @@ from scipy.optimize import nnls
 
 STEPS = 100
 ROUGH_STEPS = 10  # few, as a part of the samples may be separable
-CHUNK = 2**16  # samples at a time: what the cache holds
+CHUNK = 2**13  # samples at a time: BLAS starts no threads for so few
 ENOUGH = 2**15  # samples of a rough fit that starts that of many more
 RIDGE = 1e-10  # of the scaled curvature, for features that repeat each other
 TINY = 1e-100  # curvature of a feature that is zero, or of a saturated fit

@@ -15,7 +15,7 @@ from skuq.metrics._streaming import streams_with
 
 STEPS = 100
 LARGEST_STEP = 2.0
-CHUNK = 2**16  # samples at a time: what the cache holds
+CHUNK = 2**13  # samples at a time: BLAS starts no threads for so few
 LARGEST_SHARE = 1 - 2.0**-53  # a probability of 1 has no log odds
 
 
