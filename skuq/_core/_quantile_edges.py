@@ -83,7 +83,7 @@ def sweep_edges(groups: TieGroups, strategy: str) -> np.ndarray:
     or to one bin for each distinct score, where they never do.  Bins without samples
     are left out.
     """
-    groups = TieGroups(*(part[groups.weight > 0] for part in groups))
+    groups = groups.counted()
     if (np.diff(groups.hits / groups.weight) >= 0).all():
         return np.concatenate([[0.0], groups.score[:-1], [1.0]])
     mass = np.append(0.0, np.cumsum(groups.weight))

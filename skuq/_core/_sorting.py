@@ -23,6 +23,13 @@ class TieGroups(NamedTuple):
     weight: np.ndarray
     hits: np.ndarray
 
+    def counted(self) -> "TieGroups":
+        """The groups that have a weight."""
+        some = self.weight > 0
+        if some.all():
+            return self
+        return TieGroups(self.score[some], self.weight[some], self.hits[some])
+
 
 def sort_outcomes(
     score: np.ndarray, outcome: np.ndarray, weight: np.ndarray | None = None

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.optimize import isotonic_regression
 
-from skuq._core._sorting import TieGroups, tie_groups
+from skuq._core._sorting import tie_groups
 from skuq.displays._reliability_curves import CurveDiagram
 from skuq.metrics._decomposition import (
     ScoreDecomposition,
@@ -63,7 +63,7 @@ class IsotonicDiagram(CurveDiagram):
     def curve_of(self, row):
         """The curve of a row."""
         groups = tie_groups(*row)
-        groups = TieGroups(*(part[groups.weight > 0] for part in groups))
+        groups = groups.counted()
         share = isotonic_shares(groups)
         step = np.diff(share) > 0
         ends = np.append(True, step) | np.append(step, True)

@@ -40,8 +40,7 @@ class RankedOutcomes(Accumulator):
 
     def groups(self) -> TieGroups:
         """Weight and correct weight of each distinct confidence, ascending."""
-        groups = tie_groups(self.confidence, self.correct, self.weight)
-        groups = TieGroups(*(part[groups.weight > 0] for part in groups))
+        groups = tie_groups(self.confidence, self.correct, self.weight).counted()
         if not len(groups.score):
             raise NoSamplesError("no sample that counts has a weight above zero.")
         return groups

@@ -26,12 +26,18 @@ def crps_gaussian_sum(
         check_std(std, positive=False)
         xp = array_namespace(y)
         error, some = y - mean, std > 0
+        if bool(xp.all(some)):
+            return _spread(error, error / std, std)
         z = xp.where(some, error, 0.0) / xp.where(some, std, 1.0)
-        density = xp.exp(-z * z / 2) / sqrt(2 * pi)
-        spread = error * (2 * normal_cdf(z) - 1) + std * (2 * density - 1 / sqrt(pi))
-        return xp.where(some, spread, xp.abs(error))
+        return xp.where(some, _spread(error, z, std), xp.abs(error))
 
     return mean_loss(table, loss)
+
+
+def _spread(error: Array, z: Array, std: Array) -> Array:
+    """The CRPS where the standard deviation is above 0; z is the error in its units."""
+    density = array_namespace(z).exp(-z * z / 2) / sqrt(2 * pi)
+    return error * (2 * normal_cdf(z) - 1) + std * (2 * density - 1 / sqrt(pi))
 
 
 @streams_with(crps_gaussian_sum, mean_of_state)

@@ -59,7 +59,7 @@ def decomposition_of_state(
 def _decompose(
     groups: TieGroups, score: str, method: str, n_bins: int
 ) -> tuple[float, float, float, float]:
-    groups = TieGroups(*(part[groups.weight > 0] for part in groups))
+    groups = groups.counted()
     if not len(groups.score):
         raise NoSamplesError("no sample that counts has a weight above zero.")
     if method == "isotonic":

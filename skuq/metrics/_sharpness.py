@@ -31,9 +31,12 @@ def spread_sums(y_std: Any, *, sample_weight: Any = None) -> SpreadSums:
     def sums(weight: Array | None, std: Array) -> np.ndarray:
         check_std(std, positive=False)
         xp = array_namespace(std)
-        weight = xp.ones_like(std) if weight is None else weight
-        parts = (weight * std, weight * std * std, weight)
-        return np.array([float(xp.sum(x)) for x in parts])
+        if weight is None:
+            parts, mass = (std, std * std), float(std.shape[0])
+        else:
+            mass, std_mass = float(xp.sum(weight)), weight * std
+            parts = (std_mass, std_mass * std)
+        return np.array([*(float(xp.sum(x)) for x in parts), mass])
 
     return SpreadSums(*reduce(np.add, table.map(sums)).tolist())
 

@@ -41,8 +41,7 @@ class RankedErrors(Accumulator):
     def groups(self, *, oracle: bool = False) -> TieGroups:
         """Weight and loss of each distinct uncertainty, or of each error, ascending."""
         by = self.loss if oracle else self.uncertainty
-        groups = tie_groups(by, self.loss, self.weight)
-        return TieGroups(*(part[groups.weight > 0] for part in groups))
+        return tie_groups(by, self.loss, self.weight).counted()
 
 
 def ranked_errors(
