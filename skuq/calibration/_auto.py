@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,6 @@ from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 
 from skuq._core._arrays import array_namespace, device, to_numpy
 from skuq._core._checks import check_option
-from skuq._core._links import softmax
 from skuq.base import BaseCalibrator
 from skuq.calibration._beta import BetaCalibrator
 from skuq.calibration._dirichlet import DirichletCalibrator
@@ -83,7 +83,7 @@ class AutoCalibrator(BaseCalibrator):
     -----
     Every sample is scored by candidates that were fitted without it.  Losses are
     compared sample by sample, so their difference has a much smaller error than the
-    losses.  A candidate that fails on a fold is left out, and has a loss of infinity.
+    losses.  Samples without a label that counts are in no fold.
 
     References
     ----------
@@ -139,7 +139,9 @@ class AutoCalibrator(BaseCalibrator):
             chosen = next(
                 i for i in range(best + 1) if _as_good(losses, weight, i, best)
             )
-        self.calibrator_ = _fitted(candidates[chosen], table, kind)
+        self.calibrator_ = None
+        if candidates[chosen] is not None:
+            self.calibrator_ = _fitted(candidates[chosen], table, kind)
 
     def _losses(self, candidates, table, kind):
         """Loss of each candidate on every sample, unseen; and the weights."""
@@ -148,8 +150,8 @@ class AutoCalibrator(BaseCalibrator):
             known, unseen = _part(table, train), _part(table, test)
             rows = []
             for candidate in candidates:
-                proba = _proba(_fitted(candidate, known, kind), unseen, kind)
-                samples = self._samples(unseen, proba)
+                fitted = _fitted(candidate, known, kind)
+                samples = self._samples(unseen, fitted.predict_proba(unseen.scores))
                 rows.append(samples.value)
             losses.append(np.stack(rows))
             weight = samples.weight
@@ -168,30 +170,37 @@ class AutoCalibrator(BaseCalibrator):
         return samples_over(*terms)
 
     def _folds(self, table):
+        """Samples to fit and to score, out of those in which something counts."""
         codes = to_numpy(table.codes)
-        positions = np.zeros(table.n_samples)
-        if not isinstance(self.cv, int):
-            splitter = check_cv(
-                self.cv, codes if codes.ndim == 1 else None, classifier=True
-            )
-            return splitter.split(positions, codes if codes.ndim == 1 else None)
-        n_folds = min(self.cv, table.n_samples)
+        some = np.arange(len(codes))
+        if table.void is not None:
+            counts = (codes != table.void).reshape(len(codes), -1)
+            some = np.flatnonzero(counts.any(axis=1))
+        labels = codes[some] if codes.ndim == 1 else None
+        for train, test in self._splitter(labels, len(some)).split(some, labels):
+            yield some[train], some[test]
+
+    def _splitter(self, labels, n_samples):
+        if not isinstance(self.cv, Integral):
+            return check_cv(self.cv, labels, classifier=True)
+        n_folds = min(self.cv, n_samples)
         if n_folds < 2:
             raise InputError(f"cv={self.cv} needs at least 2 folds and 2 samples.")
-        rare = codes.ndim > 1 or np.unique(codes, return_counts=True)[1].min() < n_folds
+        rare = (
+            labels is None or np.unique(labels, return_counts=True)[1].min() < n_folds
+        )
         kind = KFold if rare else StratifiedKFold
-        splitter = kind(n_folds, shuffle=True, random_state=self.random_state)
-        return splitter.split(positions, codes if codes.ndim == 1 else None)
+        return kind(n_folds, shuffle=True, random_state=self.random_state)
 
     def _calibrated_logits(self, logits):
-        if self.calibrator_ is None:
-            return logits
-        return self.calibrator_._calibrated_logits(logits)
+        return self._chosen._calibrated_logits(logits)
 
     def _ranking(self, logits):
-        if self.calibrator_ is None:
-            return logits
-        return self.calibrator_._ranking(logits)
+        return self._chosen._ranking(logits)
+
+    @property
+    def _chosen(self):
+        return NoCalibrator() if self.calibrator_ is None else self.calibrator_
 
 
 def default_candidates(n_classes):
@@ -247,27 +256,15 @@ def _part(table, index):
 
 
 def _fitted(candidate, table, kind):
-    if candidate is None:
-        return None
+    candidate = NoCalibrator() if candidate is None else candidate
     calibrator = clone(candidate).set_params(
         input=kind, classes=np.arange(table.n_classes), ignore_index=table.void
     )
     return calibrator.fit(table.scores, table.codes, sample_weight=table.weight)
 
 
-def _proba(calibrator, table, kind):
-    if calibrator is not None:
-        return calibrator.predict_proba(table.scores)
-    return _Plain(input=kind, classes=np.arange(table.n_classes)).proba(table)
-
-
-class _Plain(BaseCalibrator):
-    """No calibration."""
-
-    def proba(self, table):
-        """Probabilities of the scores as they are."""
-        self.input_, self.n_features_in_ = self.input, table.n_columns
-        return self._predict(table.scores, softmax)
+class NoCalibrator(BaseCalibrator):
+    """The probabilities of the scores as they are: what others are compared with."""
 
     def _fit(self, table, kind):
         """Nothing to learn."""

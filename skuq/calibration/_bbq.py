@@ -96,9 +96,6 @@ class BBQCalibrator(BinaryCalibrator):
         values /= posterior[kept].sum()
         return StepFunction(between(groups, every[1:-1]), values)
 
-    def _apply(self, fitted, score):
-        return fitted(score)
-
 
 def _binnings(mass):
     """Cuts of every binning that differs from those before it, by cumulated weight."""

@@ -19,8 +19,8 @@ class BinaryCalibrator(BaseCalibrator):
     calibrated table then sums to one, though the classes were not fitted together.
 
     A third base beside `BaseCalibrator` and `AffineScaler`: nine calibrators differ
-    only in how they fit one such map (`_fit_map`) and apply it: `_apply`, or
-    `_apply_log_odds` where that is what the map yields.
+    only in the map that they fit.  A map that is a function of log odds needs no more
+    than `_fit_map`; others say how to apply it.
     """
 
     @abstractmethod
@@ -28,12 +28,12 @@ class BinaryCalibrator(BaseCalibrator):
         """Learn a map from log odds, whether the class is true, and weights.
 
         score : ndarray of shape (n,), float32 or float64; target : ndarray of bool;
-        weight : ndarray of float64 or None.  Returns whatever `_apply` needs.
+        weight : ndarray of float64 or None.  Returns the map, or its parameters.
         """
 
     def _apply(self, fitted, score):
         """Probabilities of an array of log odds of any library, by a fitted map."""
-        raise NotImplementedError
+        return fitted(score)
 
     def _apply_log_odds(self, fitted, score):
         """Calibrated log odds of an array of log odds, by a fitted map."""

@@ -121,9 +121,6 @@ class HistogramBinningCalibrator(BinaryCalibrator):
         np.divide(hits, mass, out=values, where=mass > 0)
         return StepFunction(edges, smoothed(values, mass.sum(), self.smoothing))
 
-    def _apply(self, fitted, score):
-        return fitted(score)
-
 
 def _uniform_edges(n_bins):
     """Log odds of k / n_bins, all but 0 and 1."""

@@ -121,6 +121,3 @@ class IsotonicCalibrator(BinaryCalibrator):
         values = smoothed(blocks.value, groups.weight.sum(), self.smoothing).repeat(2)
         distinct = np.append(True, np.diff(knots) > 0)
         return PiecewiseLinear(knots[distinct], values[distinct])
-
-    def _apply(self, fitted, score):
-        return fitted(score)

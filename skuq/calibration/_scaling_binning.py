@@ -89,6 +89,3 @@ class ScalingBinningCalibrator(BinaryCalibrator):
         mass = np.add.reduceat(groups.weight, cut[:-1])
         values = np.add.reduceat(groups.weight * curve, cut[:-1]) / mass
         return StepFunction(between(groups, cut[1:-1]), values)
-
-    def _apply(self, fitted, score):
-        return fitted(score)

@@ -4,6 +4,7 @@ A consistency band needs only where probabilities lie, not each of them: cells o
 width of 1/2000 bound its cost, whatever the number of samples.
 """
 
+from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 import numpy as np
@@ -45,7 +46,7 @@ def cells_of(row):
     )
 
 
-class CurveDiagram:
+class CurveDiagram(ABC):
     """A curve for each row of collected samples; subclasses say which."""
 
     def __init__(self, state):
@@ -65,13 +66,13 @@ class CurveDiagram:
         self.n_rows = len(rows)
         self.curve = self.curves[0] if self.n_rows == 1 else self.curves
 
+    @abstractmethod
     def curve_of(self, row):
         """The curve of the scores, outcomes and weights of a row."""
-        raise NotImplementedError
 
+    @abstractmethod
     def band_of(self, row, level, random_state):
         """Probabilities, and the ends of the band there."""
-        raise NotImplementedError
 
     def has(self, row):
         """Whether a row holds anything."""

@@ -1,5 +1,6 @@
 """Calibration errors that weigh bins differently: average, adaptive, thresholded."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -176,12 +177,7 @@ def collect_above(table: ScoreTable, binning: Binning) -> CollectedOutcomes:
     )
 
 
-def adaptive_of_state(state: CollectedOutcomes) -> float:
-    """The mean error of the classes in bins of equal weight."""
-    return error_of_state(state)
-
-
-@streams_with(adaptive_outcomes, adaptive_of_state)
+@streams_with(adaptive_outcomes, error_of_state)
 def adaptive_calibration_error(
     y_true: Any,
     y_proba: Any,
@@ -258,32 +254,13 @@ def adaptive_calibration_error(
         n_bins=n_bins,
         ignore_index=ignore_index,
     )
-    return adaptive_of_state(state)
+    return error_of_state(state)
 
 
-def thresholded_outcomes(
-    y_true: Any,
-    y_proba: Any,
-    *,
-    sample_weight: Any = None,
-    labels: Any = None,
-    n_bins: int = 15,
-    threshold: float = 0.01,
-    ignore_index: Any = None,
-) -> CollectedOutcomes:
-    """The statistic behind `thresholded_adaptive_calibration_error`."""
-    return adaptive_outcomes(
-        y_true,
-        y_proba,
-        sample_weight=sample_weight,
-        labels=labels,
-        n_bins=n_bins,
-        threshold=threshold,
-        ignore_index=ignore_index,
-    )
+thresholded_outcomes = partial(adaptive_outcomes, threshold=0.01)
 
 
-@streams_with(thresholded_outcomes, adaptive_of_state)
+@streams_with(thresholded_outcomes, error_of_state)
 def thresholded_adaptive_calibration_error(
     y_true: Any,
     y_proba: Any,
@@ -362,4 +339,4 @@ def thresholded_adaptive_calibration_error(
         threshold=threshold,
         ignore_index=ignore_index,
     )
-    return adaptive_of_state(state)
+    return error_of_state(state)

@@ -4,7 +4,6 @@ from functools import partial
 from typing import Any
 
 from skuq.metrics._binned import (
-    BinState,
     binned_outcomes,
     deviation_of_states,
     error_of_state,
@@ -12,30 +11,7 @@ from skuq.metrics._binned import (
 )
 from skuq.metrics._streaming import streams_with
 
-
-def classwise_outcomes(
-    y_true: Any,
-    y_proba: Any,
-    *,
-    sample_weight: Any = None,
-    labels: Any = None,
-    n_bins: int | str | None = None,
-    strategy: str | None = None,
-    closed: str | None = None,
-    ignore_index: Any = None,
-) -> BinState:
-    """The statistic of the probabilities of all classes."""
-    return binned_outcomes(
-        y_true,
-        y_proba,
-        sample_weight=sample_weight,
-        labels=labels,
-        kind="classwise",
-        n_bins=n_bins,
-        strategy=strategy,
-        closed=closed,
-        ignore_index=ignore_index,
-    )
+classwise_outcomes = partial(binned_outcomes, kind="classwise")
 
 
 @streams_with(
@@ -143,47 +119,9 @@ def classwise_calibration_error(
     return error_of_state(state, norm=norm, class_average=class_average, debias=debias)
 
 
-def predicted_class_outcomes(
-    y_true: Any,
-    y_proba: Any,
-    *,
-    sample_weight: Any = None,
-    labels: Any = None,
-    n_bins: int | str | None = None,
-    strategy: str | None = None,
-    closed: str | None = None,
-    ignore_index: Any = None,
-) -> BinState:
-    """The statistic of the largest probabilities, by the class they predict."""
-    return binned_outcomes(
-        y_true,
-        y_proba,
-        sample_weight=sample_weight,
-        labels=labels,
-        kind="predicted-class",
-        n_bins=n_bins,
-        strategy=strategy,
-        closed=closed,
-        ignore_index=ignore_index,
-    )
-
-
-def top_label_error_of_state(
-    state: BinState, *, norm: str = "l1", class_average: str = "weight"
-) -> float:
-    """The error given the predicted class that a statistic holds."""
-    return error_of_state(state, norm=norm, class_average=class_average)
-
-
-def top_label_deviation(
-    state: BinState,
-    origin: BinState,
-    *,
-    norm: str = "l1",
-    class_average: str = "weight",
-) -> float:
-    """The distance of the gaps of two states."""
-    return deviation_of_states(state, origin, norm=norm, class_average=class_average)
+predicted_class_outcomes = partial(binned_outcomes, kind="predicted-class")
+top_label_error_of_state = partial(error_of_state, class_average="weight")
+top_label_deviation = partial(deviation_of_states, class_average="weight")
 
 
 @streams_with(

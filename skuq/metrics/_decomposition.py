@@ -1,5 +1,6 @@
 """Proper scores taken apart: miscalibration, discrimination and uncertainty."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -107,24 +108,7 @@ def _log(groups: TieGroups, p: np.ndarray) -> float:
 _LOSSES = {"brier": _brier, "log": _log}
 
 
-def decomposition_outcomes(
-    y_true: Any,
-    y_proba: Any,
-    *,
-    sample_weight: Any = None,
-    labels: Any = None,
-    kind: str = "positive",
-    ignore_index: Any = None,
-) -> CollectedOutcomes:
-    """The statistic behind `score_decomposition`."""
-    return collected_outcomes(
-        y_true,
-        y_proba,
-        sample_weight=sample_weight,
-        labels=labels,
-        kind=kind,
-        ignore_index=ignore_index,
-    )
+decomposition_outcomes = partial(collected_outcomes, kind="positive")
 
 
 @streams_with(decomposition_outcomes, decomposition_of_state)

@@ -100,3 +100,18 @@ def test_it_can_be_asked_for_the_brier_score():
 def test_unusable_options_get_a_clear_error(options, message):
     with pytest.raises(InputError, match=message):
         AutoCalibrator(**options).fit(*shifted(100))
+
+
+def test_images_without_labels_are_in_no_fold():
+    z, y = make_logits(8, 3, spatial=(5, 6), temperature=2.0, random_state=0)
+    y[5] = 255
+    auto = AutoCalibrator(ignore_index=255, cv=8).fit(z, y)
+    kept = np.arange(8) != 5
+    alone = AutoCalibrator(cv=8).fit(z[kept], y[kept])
+    assert auto.losses_ == pytest.approx(alone.losses_, rel=1e-6)
+
+
+def test_an_error_of_a_candidate_is_raised():
+    broken = TemperatureScaler(presample="some")
+    with pytest.raises(InputError, match="presample"):
+        AutoCalibrator(candidates=[None, broken]).fit(*shifted(100))

@@ -72,10 +72,14 @@ def test_a_row_of_zeros_becomes_uniform():
     np.testing.assert_allclose(calibrator.predict_proba(z), 1 / 3, rtol=1e-12)
 
 
-def test_a_calibrator_without_a_map_says_so():
-    class Nothing(Shifted):
-        _apply = BinaryCalibrator._apply
+def test_a_map_that_is_a_function_needs_no_more():
+    class Halved(BinaryCalibrator):
+        def _fit_map(self, score, target, weight):
+            return lambda score: 0.5 * expit(score) + 0.25
 
     z, y = make_logits(30, n_classes=3, random_state=0)
-    with pytest.raises(NotImplementedError):
-        Nothing().fit(z, y).predict_proba(z)
+    np.testing.assert_allclose(
+        Halved().fit(z, y).predict_proba(z),
+        Shifted().fit(z, y).predict_proba(z),
+        rtol=1e-12,
+    )
