@@ -76,6 +76,18 @@ _INNER: dict[str, Callable[..., np.ndarray]] = {
 }
 
 
+def quantile_cuts(mass: np.ndarray, n_bins: int) -> np.ndarray:
+    """Where to cut tie groups into bins of equal weight, 0 and their number included.
+
+    `mass` is their cumulated weight.  A bin ends with the score that reaches its share
+    of it; equal scores are never parted, so there may be fewer bins.
+    """
+    share = np.arange(1, n_bins) / n_bins * mass[-1]
+    cut = np.searchsorted(mass, share / ALMOST) + 1
+    inner = cut[cut < len(mass)]
+    return np.unique(np.concatenate([[0], inner, [len(mass)]]))
+
+
 def sweep_edges(groups: TieGroups, strategy: str) -> np.ndarray:
     """The most bins for which the share that came true grows from bin to bin.
 
@@ -103,10 +115,8 @@ def _cuts(
     score: np.ndarray, mass: np.ndarray, n_bins: int, strategy: str
 ) -> np.ndarray:
     """Numbers of distinct scores below each inner edge, each of them once."""
+    if strategy == "quantile":
+        return quantile_cuts(mass[1:], n_bins)[1:-1]
     inner = np.arange(1, n_bins) / n_bins
-    if strategy == "uniform":
-        cut = np.searchsorted(score, inner, side="right")
-    else:
-        cut = np.searchsorted(mass[1:] * ALMOST, inner * mass[-1]) + 1
-    cut = np.unique(cut)
+    cut = np.unique(np.searchsorted(score, inner, side="right"))
     return cut[(cut > 0) & (cut < len(score))]

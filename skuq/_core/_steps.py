@@ -14,8 +14,6 @@ from skuq._core._arrays import Array, array_namespace, clip, to_library_of
 from skuq._core._sorting import tie_groups
 from skuq.exceptions import InputError
 
-# Weight sums reach a share of their total in spite of their rounding.
-ALMOST = 1 + 1e-12
 # Scores that differ by less, times their size if above 1, are equal: 64 units in the
 # last place of a float64.
 ROUNDING = 2.0**-46
@@ -125,18 +123,6 @@ def isotonic_blocks(groups: Groups) -> Blocks:
     mass = np.add.reduceat(groups.weight, first)
     # Sums of counts are exact, so that weights act as repetitions to the last bit.
     return Blocks(np.add.reduceat(groups.hits, first) / mass, first, last)
-
-
-def quantile_cuts(mass: np.ndarray, n_bins: int) -> np.ndarray:
-    """Where to cut tie groups into bins of equal weight, 0 and their number included.
-
-    `mass` is their cumulated weight.  A bin ends with the score that reaches its share
-    of it; equal scores are never parted, so there may be fewer bins.
-    """
-    share = np.arange(1, n_bins) / n_bins * mass[-1]
-    cut = np.searchsorted(mass, share / ALMOST) + 1
-    inner = cut[cut < len(mass)]
-    return np.unique(np.concatenate([[0], inner, [len(mass)]]))
 
 
 def between(groups: Groups, cut: np.ndarray) -> np.ndarray:

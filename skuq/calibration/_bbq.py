@@ -4,7 +4,8 @@ import numpy as np
 from scipy.special import gammaln
 
 from skuq._core._links import expit
-from skuq._core._steps import StepFunction, between, counted_groups, quantile_cuts
+from skuq._core._quantile_edges import quantile_cuts
+from skuq._core._steps import StepFunction, between, counted_groups
 from skuq.calibration._binary import BinaryCalibrator
 
 PRIOR = 2.0  # samples that the prior of a bin is worth: N' / B with N' = 2 B

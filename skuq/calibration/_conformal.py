@@ -6,11 +6,10 @@ from math import ceil
 import numpy as np
 
 from skuq._core._checks import check_option
+from skuq._core._quantile_edges import ALMOST
 from skuq._core._sorting import tie_groups
 from skuq.calibration._regression_base import BaseRegressionCalibrator
 from skuq.exceptions import CalibrationWarning, InputError
-
-ALMOST = 1 + 1e-12  # cumulated weights reach a share in spite of their rounding
 
 
 class ConformalCalibrator(BaseRegressionCalibrator):

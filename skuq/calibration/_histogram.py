@@ -4,13 +4,13 @@ import numpy as np
 
 from skuq._core._checks import check_option
 from skuq._core._links import expit
+from skuq._core._quantile_edges import quantile_cuts
 from skuq._core._steps import (
     SMOOTHINGS,
     StepFunction,
     between,
     check_n_bins,
     counted_groups,
-    quantile_cuts,
     smoothed,
 )
 from skuq.calibration._binary import BinaryCalibrator

@@ -3,12 +3,12 @@
 import numpy as np
 
 from skuq._core._links import expit
+from skuq._core._quantile_edges import quantile_cuts
 from skuq._core._steps import (
     StepFunction,
     between,
     check_n_bins,
     counted_groups,
-    quantile_cuts,
 )
 from skuq.calibration._binary import BinaryCalibrator
 from skuq.calibration._platt import fit_platt

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from skuq._core._quantile_edges import quantile_cuts
 from skuq._core._steps import (
     Groups,
     PiecewiseLinear,
@@ -13,7 +14,6 @@ from skuq._core._steps import (
     check_n_bins,
     counted_groups,
     isotonic_blocks,
-    quantile_cuts,
     smoothed,
 )
 from skuq.exceptions import InputError
