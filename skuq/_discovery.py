@@ -5,7 +5,13 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-__all__ = ["all_calibrators", "all_displays", "all_metrics", "all_scorer_names"]
+__all__ = [
+    "all_calibrators",
+    "all_displays",
+    "all_metrics",
+    "all_scorer_names",
+    "all_uncertainties",
+]
 
 
 def all_calibrators() -> dict[str, type]:
@@ -28,6 +34,19 @@ def all_displays() -> dict[str, type]:
 def all_scorer_names() -> list[str]:
     """The names that `skuq.metrics.get_scorer` knows."""
     return list(import_module("skuq.metrics").get_scorer_names())
+
+
+def all_uncertainties(data: str | None = None) -> dict[str, Callable[..., Any]]:
+    """Every measure of uncertainty, by name: of "y_proba", "logits", "members" or all.
+
+    The name of its first argument says what it measures.
+    """
+    functions = _public("skuq.uncertainty", inspect.isfunction)
+    return {
+        name: function
+        for name, function in functions.items()
+        if data in (None, next(iter(inspect.signature(function).parameters)))
+    }
 
 
 def _public(module_name: str, wanted: Callable[[Any], bool]) -> dict[str, Any]:

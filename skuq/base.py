@@ -23,7 +23,12 @@ from skuq._core._checks import (
     check_weight,
     resolve_kind,
 )
-from skuq._core._labels import check_classes, encode_labels, infer_classes
+from skuq._core._labels import (
+    check_classes,
+    decode_labels,
+    encode_labels,
+    infer_classes,
+)
 from skuq._core._links import as_logits, log_softmax, softmax
 from skuq.exceptions import InputError
 
@@ -102,24 +107,39 @@ class BaseCalibrator(ClassifierMixin, BaseEstimator):
             neither the columns nor `classes`, or scores in [0, 1] that may be either
             logits or probabilities.
         """
+        scores, y = self._labelled(X, y)
+        n_columns = ScoreTable(scores).n_columns
+        classes = self._classes_of(y, n_columns)
+        table = self._encoded(scores, y, sample_weight, classes)
+        kind = resolve_kind(table, self.input)
+        self._fit(table, kind)
+        return self._remember(classes, kind, n_columns)
+
+    def _labelled(self, X, y):
+        """Scores and labels as arrays of shapes that match."""
         scores = check_scores(X)
         y = _labels(y, scores)
         check_labels_shape(y, scores)
-        table = ScoreTable(scores)
+        return scores, y
+
+    def _classes_of(self, y, n_columns):
+        """The label of each column, learned from `y` where `classes` is None."""
         if self.classes is None:
-            args = {"ignore_index": self.ignore_index}
-            classes = infer_classes(y, table.n_columns, **args)
-        else:
-            classes = check_classes(self.classes, table.n_classes)
-        codes, void = encode_labels(
-            y, classes, ignore_index=self.ignore_index, like=scores
-        )
-        kind = resolve_kind(table, self.input)
+            return infer_classes(y, n_columns, ignore_index=self.ignore_index)
+        return check_classes(self.classes, max(2, n_columns))
+
+    def _encoded(self, scores, y, sample_weight, classes):
+        """The labelled table that a solver works on."""
+        args = {"ignore_index": self.ignore_index, "like": scores}
+        codes, void = encode_labels(y, classes, **args)
         weight = check_weight(sample_weight, codes, scores)
-        self._fit(ScoreTable(scores, codes, weight, void), kind)
+        return ScoreTable(scores, codes, weight, void)
+
+    def _remember(self, classes, kind, n_columns):
+        """Set what every calibrator knows after its fit."""
         self.classes_ = classes
         self.input_ = kind
-        self.n_features_in_ = table.n_columns
+        self.n_features_in_ = n_columns
         return self
 
     def predict_proba(self, X):
@@ -195,7 +215,7 @@ class BaseCalibrator(ClassifierMixin, BaseEstimator):
         for window in table.windows():
             ranking = self._ranking(as_logits(table.columns(window), self.input_))
             put(codes, window, xp.argmax(ranking, axis=0)[None, :])
-        return _decode(codes[:, 0, ...], self.classes_, like=X)
+        return decode_labels(codes[:, 0, ...], self.classes_, like=X)
 
     def score(self, X, y, sample_weight=None):
         """Accuracy of `predict`; for maps, the share of right positions.
@@ -290,12 +310,3 @@ def _labels(y, scores):
     y = as_array(y)
     is_column = scores.ndim <= 2 and tuple(y.shape) == (scores.shape[0], 1)
     return column_or_1d(y, warn=True) if is_column and is_numpy_array(y) else y
-
-
-def _decode(codes, classes, like):
-    """`classes[codes]` in the library of the scores where it can hold the classes."""
-    if classes.dtype.kind not in "biuf":
-        return classes[to_numpy(codes)]
-    if is_torch_array(like):
-        codes = to_library_of(codes, like)
-    return to_library_of(classes, codes)[codes]

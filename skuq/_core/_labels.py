@@ -16,6 +16,7 @@ from skuq._core._arrays import (
     device,
     host_view,
     is_numpy_array,
+    is_torch_array,
     to_library_of,
     to_numpy,
 )
@@ -61,6 +62,15 @@ def encode_labels(
     codes = to_library_of(codes, like)
     check_some_left(codes, void, ignore_index)
     return Codes(codes, void)
+
+
+def decode_labels(codes: Array, classes: np.ndarray, like: Any) -> Array:
+    """`classes[codes]`: a tensor if `like` is one and the classes are numbers."""
+    if classes.dtype.kind not in "biuf":
+        return classes[to_numpy(codes)]
+    if is_torch_array(like):
+        codes = to_library_of(codes, like)
+    return to_library_of(classes, codes)[codes]
 
 
 def infer_classes(y: Any, n_columns: int, *, ignore_index: Any = None) -> np.ndarray:

@@ -7,16 +7,11 @@ from collections.abc import Callable
 from math import log
 from typing import Any
 
-from skuq._core._arrays import (
-    Array,
-    array_namespace,
-    empty_like_shape,
-    is_torch_array,
-    to_library_of,
-)
-from skuq._core._blocks import ScoreTable, put
-from skuq._core._checks import check_proba, check_scores
-from skuq._core._links import LEAST_PROBABILITY, both_rows
+from skuq._core._arrays import Array, array_namespace, device
+from skuq._core._blocks import ScoreTable
+from skuq._core._checks import check_scores
+from skuq._core._links import LEAST_PROBABILITY
+from skuq.uncertainty._walk import proba_of, walk
 
 
 def max_probability_uncertainty(y_proba: Any) -> Array:
@@ -54,11 +49,7 @@ def max_probability_uncertainty(y_proba: Any) -> Array:
     >>> max_probability_uncertainty([[0.75, 0.25], [0.5, 0.5]])
     array([0.25, 0.5 ])
     """
-
-    def measure(p: Array) -> Array:
-        return 1 - array_namespace(p).max(p, axis=0)
-
-    return _per_position(y_proba, measure)
+    return _per_position(y_proba, max_probability_of_block)
 
 
 def margin_uncertainty(y_proba: Any) -> Array:
@@ -95,16 +86,7 @@ def margin_uncertainty(y_proba: Any) -> Array:
     >>> margin_uncertainty([[0.75, 0.25, 0.0], [0.5, 0.5, 0.0]])
     array([0.5, 1. ])
     """
-
-    def measure(p: Array) -> Array:
-        xp = array_namespace(p)
-        top = xp.max(p, axis=0)
-        is_top = p == top
-        tied = xp.sum(xp.astype(is_top, xp.int32), axis=0) > 1
-        second = xp.max(xp.where(is_top, xp.zeros_like(p), p), axis=0)
-        return xp.where(tied, xp.ones_like(top), 1 - (top - second))
-
-    return _per_position(y_proba, measure)
+    return _per_position(y_proba, margin_of_block)
 
 
 def entropy(y_proba: Any, *, normalize: bool = False) -> Array:
@@ -145,23 +127,42 @@ def entropy(y_proba: Any, *, normalize: bool = False) -> Array:
     """
 
     def measure(p: Array) -> Array:
-        xp = array_namespace(p)
-        safe = xp.where(p < LEAST_PROBABILITY, xp.ones_like(p), p)
-        nats = -xp.sum(safe * xp.log(safe), axis=0)
-        nats = xp.where(nats > 0, nats, xp.zeros_like(nats))  # no -0
-        return nats / log(p.shape[0]) if normalize else nats
+        return nats_of_block(p) / log(p.shape[0]) if normalize else nats_of_block(p)
 
     return _per_position(y_proba, measure)
+
+
+def max_probability_of_block(p: Array) -> Array:
+    """One minus the largest probability of each column of a class-major block."""
+    return 1 - array_namespace(p).max(p, axis=0)
+
+
+def margin_of_block(p: Array) -> Array:
+    """One minus the distance of the two largest of each column."""
+    xp = array_namespace(p)
+    top = xp.max(p, axis=0)
+    is_top = p == top
+    tied = xp.sum(xp.astype(is_top, xp.int32), axis=0) > 1
+    second = xp.max(xp.where(is_top, xp.zeros_like(p), p), axis=0)
+    return xp.where(tied, xp.ones_like(top), 1 - (top - second))
+
+
+def nats_of_block(p: Array) -> Array:
+    """Entropy of each column; 0 log 0 = 0."""
+    xp = array_namespace(p)
+    safe = xp.where(p < LEAST_PROBABILITY, xp.ones_like(p), p)
+    nats = -xp.sum(safe * xp.log(safe), axis=0)
+    return xp.where(nats > 0, nats, xp.zeros_like(nats))  # no -0
+
+
+def votes_of_block(p: Array) -> Array:
+    """One-hot vote of each column for its largest row, the first on ties."""
+    xp = array_namespace(p)
+    rows = xp.arange(p.shape[0], device=device(p))[:, None]
+    return rows == xp.argmax(p, axis=0)[None, :]
 
 
 def _per_position(y_proba: Any, measure: Callable[[Array], Array]) -> Array:
     """`measure` of every column of the class-major blocks of probabilities."""
     table = ScoreTable(check_scores(y_proba, "y_proba"))
-    shape = (table.n_samples, 1, *table.scores.shape[2:])
-    out = empty_like_shape(table.scores, shape)
-    for window in table.windows():
-        p = both_rows(table.columns(window), "proba")
-        check_proba(p, array_namespace(p).sum(p, axis=0))
-        put(out, window, measure(p)[None, :])
-    out = out[:, 0, ...]
-    return to_library_of(out, y_proba) if is_torch_array(y_proba) else out
+    return walk(table, lambda window: measure(proba_of(table, window)), like=y_proba)

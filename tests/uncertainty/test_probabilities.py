@@ -5,11 +5,12 @@ import pytest
 from scipy.special import softmax
 from scipy.stats import entropy as scipy_entropy
 
+from skuq._discovery import all_uncertainties
 from skuq.datasets import make_logits
 from skuq.exceptions import InputError
 from skuq.uncertainty import entropy, margin_uncertainty, max_probability_uncertainty
 
-FUNCTIONS = [entropy, margin_uncertainty, max_probability_uncertainty]
+FUNCTIONS = list(all_uncertainties("y_proba").values())
 every_function = pytest.mark.parametrize("function", FUNCTIONS)
 
 
