@@ -62,17 +62,41 @@ def response_of(estimator, X, method="auto"):
 
 def innermost(estimator, X):
     """The model itself and what it is fed."""
-    while True:
-        if isinstance(estimator, FrozenEstimator):
-            estimator = estimator.estimator
-        elif hasattr(estimator, "best_estimator_"):
-            estimator = estimator.best_estimator_
-        elif isinstance(estimator, Pipeline):
-            if len(estimator) > 1:
-                X = estimator[:-1].transform(X)
-            estimator = estimator[-1]
-        else:
-            return estimator, X
+    while (inside := wrapped(estimator)) is not None:
+        if transforms(estimator):
+            X = estimator[:-1].transform(X)
+        estimator = inside
+    return estimator, X
+
+
+def wrapped(estimator):
+    """What a FrozenEstimator, search or Pipeline holds; None for any other model."""
+    if isinstance(estimator, FrozenEstimator):
+        return estimator.estimator
+    if isinstance(estimator, Pipeline):
+        return estimator[-1]
+    return getattr(estimator, "best_estimator_", None)
+
+
+def transforms(estimator):
+    """Whether the input is transformed before it reaches the model inside."""
+    return isinstance(estimator, Pipeline) and len(estimator) > 1
+
+
+def link_of(model, method="auto"):
+    """What makes the scores of `response_of` from what the module of `model` returns.
+
+    None nothing, "softmax" a softmax or logistic function, or the function itself.
+    `model` is a skorch net or a `TorchModuleClassifier`.
+    """
+    has_logits = hasattr(model, "predict_logits") or _gives_logits(model)
+    if method == "predict_logits" or (method == "auto" and has_logits):
+        return None
+    link = getattr(model, "predict_nonlinearity", "auto")
+    if link != "auto":
+        return link
+    is_logit = has_logits or bool(_criteria(model) & LOGIT_CRITERIA)
+    return "softmax" if is_logit else None
 
 
 def _gives_logits(estimator):

@@ -9,6 +9,7 @@ from skuq._core._logistic import fit_logistic, logistic_loss
 from skuq.calibration._binary import BinaryCalibrator, softplus
 from skuq.calibration._bounded import mass_of, mixed, shares
 from skuq.calibration._platt import fit_platt
+from skuq.calibration._to_torch import ToTorch
 
 PARAMETERS = ("abm", "am", "ab")
 PINNED = 1e12  # penalty of an intercept that is not free
@@ -25,7 +26,7 @@ class BetaMap(NamedTuple):
     share: float
 
 
-class BetaCalibrator(BinaryCalibrator):
+class BetaCalibrator(ToTorch, BinaryCalibrator):
     """Log odds ``a log p - b log(1 - p) + c`` of the calibrated probability.
 
     The map is right where the scores of each class are beta distributed.  It bends p
@@ -152,3 +153,6 @@ class BetaCalibrator(BinaryCalibrator):
     def _apply_log_odds(self, fitted, score):
         z = mixed(score, fitted.share)
         return fitted.b * softplus(z) - fitted.a * softplus(-z) + fitted.c
+
+    def _module(self, nn):
+        return nn.BetaCalibration(*np.transpose(self.maps_), input=self.input_)

@@ -15,6 +15,7 @@ from skuq.calibration._around_model import AroundModel
 from skuq.calibration._cross_fit import cross_scores
 from skuq.calibration._model_checks import check_fitted, check_y, without_void
 from skuq.calibration._temperature import TemperatureScaler
+from skuq.calibration._to_torch import calibrated_module
 
 
 def _calibrator_has(name):
@@ -286,6 +287,30 @@ class CalibratedModel(ClassifierMixin, AroundModel):
         y_pred = self.predict(X)
         void = getattr(self.calibrator_, "ignore_index", None)
         return accuracy(y, y_pred, sample_weight, void)
+
+    def to_torch(self):
+        """The model and its calibrator as one ``torch.nn.Module``.
+
+        Returns
+        -------
+        module : skuq.nn.CalibratedModule
+            A copy of the model's module in evaluation mode, with the calibrator behind
+            it: takes what the module takes, gives the probabilities of
+            `predict_proba`, in the order of `classes_`.  ``torch.export`` accepts it
+            where it accepts the module.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        skuq.exceptions.InputError
+            If the model is neither a `TorchModuleClassifier` nor a skorch net, or the
+            calibrator has no `to_torch`.
+        """
+        check_is_fitted(self)
+        return calibrated_module(
+            self.estimator_, self.response_method, self.calibrator_
+        )
 
     def __sklearn_tags__(self):
         """The model's own tags for `X`; one label per sample or position."""

@@ -91,6 +91,8 @@ class DirichletCalibrator(AffineScaler):
     (3, 3)
     """
 
+    _features_without_smoothing = "log_proba"
+
     def __init__(
         self,
         *,

@@ -6,11 +6,12 @@ from skuq._core._arrays import array_namespace, pick, to_numpy
 from skuq._core._links import LEAST_PROBABILITY, as_logits, softmax
 from skuq.base import BaseCalibrator
 from skuq.calibration._affine_scaler import temperature_of
+from skuq.calibration._to_torch import ToTorch
 
 STEPS = 2000
 
 
-class EnsembleTemperatureScaler(BaseCalibrator):
+class EnsembleTemperatureScaler(ToTorch, BaseCalibrator):
     """A mixture of tempered, original and uniform probabilities, with fitted shares.
 
     As careful as temperature scaling: the predicted class never changes.  The uniform
@@ -94,6 +95,11 @@ class EnsembleTemperatureScaler(BaseCalibrator):
     def _ranking(self, logits):
         """The logits themselves: mixing could round two into a tie."""
         return logits
+
+    def _module(self, nn):
+        return nn.MixtureCalibration(
+            self.temperature_, self.weights_, input=self.input_
+        )
 
 
 def _mixture(likelihood, weight):

@@ -4,9 +4,10 @@ import numpy as np
 
 from skuq._core._logistic import fit_logistic
 from skuq.calibration._binary import BinaryCalibrator
+from skuq.calibration._to_torch import ToTorch
 
 
-class PlattCalibrator(BinaryCalibrator):
+class PlattCalibrator(ToTorch, BinaryCalibrator):
     """Probabilities ``1 / (1 + exp(-(a z + b)))`` of the log odds z, targets smoothed.
 
     Two numbers per class, so a hundred samples do.  Mends a wrong scale and a wrong
@@ -67,6 +68,9 @@ class PlattCalibrator(BinaryCalibrator):
 
     def _apply_log_odds(self, fitted, score):
         return float(fitted[0]) * score + float(fitted[1])
+
+    def _module(self, nn):
+        return nn.PlattCalibration(*np.transpose(self.maps_), input=self.input_)
 
 
 def fit_platt(score, target, weight):

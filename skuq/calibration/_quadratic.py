@@ -1,5 +1,6 @@
 """Quadratic calibration: log odds bent by a half parabola on either side of 0."""
 
+from dataclasses import astuple
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +9,7 @@ from skuq._core._arrays import clip
 from skuq._core._logistic import fit_logistic
 from skuq.calibration._binary import BinaryCalibrator
 from skuq.calibration._bounded import BoundedPlatt, group
+from skuq.calibration._to_torch import ToTorch
 
 
 class QuadraticMap(NamedTuple):
@@ -20,7 +22,7 @@ class QuadraticMap(NamedTuple):
     intercept: float
 
 
-class QuadraticCalibrator(BinaryCalibrator):
+class QuadraticCalibrator(ToTorch, BinaryCalibrator):
     """Log odds ``c + a u + b u^2`` of bounded Platt-scaled ones, b of either side of 0.
 
     Bends what Platt scaling leaves straight, upwards or downwards and for each class on
@@ -112,3 +114,8 @@ class QuadraticCalibrator(BinaryCalibrator):
         upper, lower = clip(u, 0.0, np.inf), clip(u, -np.inf, 0.0)
         bent = fitted.upper * upper * upper - fitted.lower * lower * lower
         return fitted.intercept + fitted.slope * u + bent
+
+    def _module(self, nn):
+        lines = [astuple(fitted.line) for fitted in self.maps_]
+        curves = np.transpose([fitted[1:] for fitted in self.maps_])
+        return nn.QuadraticCalibration(lines, *curves, input=self.input_)
