@@ -11,10 +11,9 @@ by entry, and infinite where an entry is not free.  The loss is convex, so calib
 differ only in features, start and penalty.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,12 +23,14 @@ from skuq._core._arrays import (
     Array,
     accumulator_dtype,
     array_namespace,
+    contiguous,
     device,
     is_numpy_array,
     pick,
     to_library_of,
     to_numpy,
 )
+from skuq._core._batches import Source
 from skuq._core._blocks import ScoreTable
 from skuq._core._links import as_logits, softmax
 from skuq._core._threads import map_items
@@ -87,23 +88,50 @@ class AffineFit:
     converged: bool
 
 
+@dataclass(frozen=True)
+class FeatureBatches:
+    """The features of all positions that count, made anew in each pass.
+
+    Parameters
+    ----------
+    source : ScoreTable or BatchedTable
+        Labelled scores.
+    kind : str
+        "logit" or "proba".
+    features : callable
+        Features of a block of logits.
+    few : bool
+        Whether they are made in float64.
+    """
+
+    source: Source
+    kind: str
+    features: Callable[[Array], Array]
+    few: bool = False
+
+    def __iter__(self) -> Iterator[Batch]:
+        """The batches that are not empty, in order."""
+        for scores, codes, weight in self.source.blocks(SCORES_PER_BATCH, copy=True):
+            if scores.shape[1]:
+                x = self.features(as_logits(scores, self.kind))
+                if self.few:  # copies, as they may be held when the block has changed
+                    xp = array_namespace(x)
+                    x = xp.astype(x, accumulator_dtype(x))
+                    codes = xp.asarray(codes, copy=True)
+                yield Batch(x, codes, weight)
+
+
 def feature_batches(
-    table: ScoreTable, kind: str, features: Callable[[Array], Array]
-) -> list[Batch]:
-    """The features of all positions that count, made once, few of them in float64."""
-    batches = []
-    few = prod(table.scores.shape) <= FEW
-    for window in table.windows(SCORES_PER_BATCH):
-        scores, codes, weight = table.block(window)
-        if scores.shape[1]:
-            x = features(as_logits(scores, kind))
-            x = array_namespace(x).astype(x, accumulator_dtype(x)) if few else x
-            batches.append(Batch(x, codes, weight))
-    return batches
+    source: Source, kind: str, features: Callable[[Array], Array]
+) -> list[Batch] | FeatureBatches:
+    """The features, in memory where the scores are or are few, these in float64."""
+    few = source.n_scores <= FEW
+    batches = FeatureBatches(source, kind, features, few)
+    return list(batches) if few or isinstance(source, ScoreTable) else batches
 
 
 def fit_affine(
-    batches: Sequence[Batch],
+    batches: Iterable[Batch],
     start: Affine,
     penalty: Affine,
     *,
@@ -117,12 +145,12 @@ def fit_affine(
     all are enough.
     """
     size = sum(batch.codes.shape[0] for batch in batches)
-    if "float32" in str(batches[0].features.dtype):
+    some = _every(batches, max(1, size // ENOUGH))
+    if any("float32" in str(batch.features.dtype) for batch in some):
         tol = max(tol, SINGLE_TOL)
-    frame = Frame.of(batches, start, penalty)
+    frame = Frame.of(some, start, penalty)
     point = np.zeros(frame.size)
     if size >= 4 * ENOUGH:
-        some = [_every(batch, size // ENOUGH) for batch in batches]
         point = _search(some, frame, point, max_iter, 1e-4).x
     found = _search(batches, frame, point, max_iter, tol)
     # A line search that ends in rounding has arrived, if the slope says so.
@@ -131,7 +159,7 @@ def fit_affine(
 
 
 def _search(
-    batches: Sequence[Batch],
+    batches: Iterable[Batch],
     frame: "Frame",
     point: np.ndarray,
     max_iter: int,
@@ -147,10 +175,11 @@ def _search(
 
 
 def loss_and_gradient(
-    batches: Sequence[Batch], affine: Affine, *, diagonal: bool = False
+    batches: Iterable[Batch], affine: Affine, *, diagonal: bool = False
 ) -> tuple[float, np.ndarray, np.ndarray]:
     """The mean log loss and its slopes in A, or in its diagonal only, and in c."""
-    threads = affine.weight.size <= LARGEST_FOR_THREADS and len(batches) > 1
+    held = isinstance(batches, list) and len(batches) > 1
+    threads = affine.weight.size <= LARGEST_FOR_THREADS and held
     loss, total = 0.0, 0.0
     weight, bias = np.zeros(affine.weight.shape), np.zeros(affine.bias.shape)
     work = partial(_terms, affine=affine, diagonal=diagonal)
@@ -201,7 +230,7 @@ def _less_true(q: Array, codes: Array) -> Array:
 
 
 def _moments(
-    batches: Sequence[Batch], start: Affine
+    batches: Iterable[Batch], start: Affine
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean and covariance of the features, and mean of q (1 - q) of each class."""
     n_classes, n_features = start.weight.shape
@@ -219,9 +248,18 @@ def _moments(
     return mean, second / total - np.outer(mean, mean), variance / total
 
 
-def _every(batch: Batch, stride: int) -> Batch:
-    weight = None if batch.weight is None else batch.weight[::stride]
-    return Batch(batch.features[:, ::stride], batch.codes[::stride], weight)
+def _every(batches: Iterable[Batch], stride: int) -> list[Batch]:
+    """The samples 0, stride, 2 stride, ... of all batches, as copies if not all."""
+    some, n_seen = [], 0
+    for x, codes, weight in batches:
+        cut = slice(-n_seen % stride, None, stride)
+        n_seen += codes.shape[0]
+        if stride > 1:
+            x, codes = contiguous(x[:, cut]), codes[cut]
+            weight = None if weight is None else weight[cut]
+        if codes.shape[0]:
+            some.append(Batch(x, codes, weight))
+    return some
 
 
 @dataclass(frozen=True)
@@ -258,12 +296,10 @@ class Frame:
     scale: Affine
 
     @classmethod
-    def of(cls, batches: Sequence[Batch], start: Affine, penalty: Affine) -> "Frame":
+    def of(cls, batches: Iterable[Batch], start: Affine, penalty: Affine) -> "Frame":
         """The frame of the features at the start."""
         free, free_bias = (np.isfinite(part) for part in penalty)
-        size = sum(batch.codes.shape[0] for batch in batches)
-        some = [_every(batch, max(1, size // ENOUGH)) for batch in batches]
-        mean, covariance, curvature = _moments(some, start)
+        mean, covariance, curvature = _moments(batches, start)
         if free.sum(axis=1).max() <= 1:  # one feature per class: no directions to mix
             axes, spread = np.eye(len(mean)), np.diag(covariance)
         else:
@@ -294,7 +330,7 @@ class Frame:
         return Affine(self.start.weight + change, bias)
 
     def loss(
-        self, batches: Sequence[Batch], point: np.ndarray
+        self, batches: Iterable[Batch], point: np.ndarray
     ) -> tuple[float, np.ndarray]:
         """The penalised loss and its slope in the coordinates."""
         affine = self.map(point)

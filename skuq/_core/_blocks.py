@@ -18,6 +18,7 @@ from skuq._core._arrays import (
     array_namespace,
     contiguous,
     device,
+    is_numpy_array,
     is_torch_array,
 )
 
@@ -81,6 +82,16 @@ class ScoreTable:
         """Number of classes, at least 2."""
         return max(2, self.n_columns)
 
+    @property
+    def n_scores(self) -> int:
+        """Number of scores, void ones too."""
+        return prod(self.scores.shape)
+
+    def thinned(self, size: int) -> "ScoreTable | None":
+        """About `size` evenly spaced samples; None where that saves little."""
+        few = self.n_samples < 4 * size
+        return None if few else self.every(self.n_samples // size)
+
     def every(self, stride: int) -> "ScoreTable":
         """The samples 0, stride, 2 stride, ... as a view."""
         cut = slice(None, None, stride)
@@ -138,6 +149,17 @@ class ScoreTable:
         weight = None if weight is None else weight[keep]
         columns = xp.nonzero(keep)[0]
         return Block(xp.take(scores, columns, axis=1), codes[keep], weight)
+
+    def blocks(
+        self, size: int | None = None, *, copy: bool | None = None
+    ) -> Iterator[Block]:
+        """The blocks of all windows in order, some of them empty.
+
+        By default, those in numpy are views where they can be.
+        """
+        copy = not is_numpy_array(self.scores) if copy is None else copy
+        for window in self.windows(size):
+            yield self.block(window, copy=copy)
 
     def targets(self, window: Window) -> tuple[Array, Array | None]:
         """Class index and weight of all positions of `window`, void ones too."""

@@ -3,7 +3,7 @@
 Messages say what was got, what was expected and what to do.
 """
 
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -49,13 +49,35 @@ def check_scores(scores: Any, name: str = "scores") -> Array:
     return x
 
 
+class Extent(NamedTuple):
+    """Smallest and largest score, and the largest error of a row sum."""
+
+    low: float
+    high: float
+    sum_error: float
+
+    def joined(self, other: Self) -> "Extent":
+        """That of both sets of scores together."""
+        return Extent(
+            min(self.low, other.low),
+            max(self.high, other.high),
+            max(self.sum_error, other.sum_error),
+        )
+
+
 def resolve_kind(table: ScoreTable, declared: str, name: str = "scores") -> str:
     """Look once at all scores: "logit" or "proba", or an error that asks.
 
     Also refuses scores that are not finite, and declared probabilities that are none.
     """
     check_option("input", declared, INPUT_KINDS)
-    low, high, sum_error = _extent(table, name)
+    return kind_within(extent(table, name), declared, name)
+
+
+def kind_within(found: Extent, declared: str, name: str = "scores") -> str:
+    """What scores of this extent are: "logit" or "proba", or an error that asks."""
+    check_option("input", declared, INPUT_KINDS)
+    low, high, sum_error = found
     inside = in_unit_interval(low, high)
     if declared == "logit" or (declared == "auto" and not inside):
         return "logit"
@@ -84,8 +106,8 @@ def in_unit_interval(low: float, high: float) -> bool:
     return low >= -RANGE_TOLERANCE and high <= 1 + RANGE_TOLERANCE
 
 
-def _extent(table: ScoreTable, name: str) -> tuple[float, float, float]:
-    """Smallest and largest score, and the largest error of a row sum."""
+def extent(table: ScoreTable, name: str = "scores") -> Extent:
+    """The extent of all scores, which must be finite."""
     xp = array_namespace(table.scores)
     low, high, sum_error = np.inf, -np.inf, 0.0
     for window in table.windows():
@@ -98,7 +120,7 @@ def _extent(table: ScoreTable, name: str) -> tuple[float, float, float]:
             block = table.columns(window)
             error = float(xp.max(xp.abs(xp.sum(block, axis=0) - 1.0)))
             sum_error = max(sum_error, error)
-    return low, high, sum_error
+    return Extent(low, high, sum_error)
 
 
 def _not_finite(block: Array, name: str) -> str:

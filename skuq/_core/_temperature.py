@@ -28,7 +28,7 @@ from skuq._core._arrays import (
     pick,
     to_numpy,
 )
-from skuq._core._blocks import ScoreTable
+from skuq._core._batches import Source
 from skuq._core._links import LEAST_PROBABILITY, as_logits, both_rows
 
 # The search ends at T = LOWEST * min(1, s) and T = HIGHEST * max(1, s), where s is the
@@ -49,12 +49,13 @@ class Outcome(Enum):
 
 
 class Moments(NamedTuple):
-    """The loss at one b, its first two derivatives, and the share of wrong rows."""
+    """The loss at one b, its first two derivatives, share of wrong rows, and weight."""
 
     loss: float
     slope: float
     curvature: float
     error_rate: float
+    mass: float
 
 
 class Limits(NamedTuple):
@@ -78,7 +79,7 @@ class TemperatureFit:
 
 
 def fit_temperature(
-    table: ScoreTable, kind: str, *, max_iter: int, tol: float, presample: int | None
+    table: Source, kind: str, *, max_iter: int, tol: float, presample: int | None
 ) -> TemperatureFit:
     """Minimise the log loss of softmax(z / T) over T.
 
@@ -86,19 +87,19 @@ def fit_temperature(
     two or three passes over all rows are enough.
     """
     at = _loss_of(table, kind)
-    if presample is not None and table.n_samples >= 4 * presample:
-        stride = table.n_samples // presample
-        rough = _cold_search(_loss_of(table.every(stride), kind), max_iter, tol)
+    some = None if presample is None else table.thinned(presample)
+    if some is not None:
+        rough = _cold_search(_loss_of(some, kind), max_iter, tol)
         if rough.outcome is Outcome.FOUND:
             u = -log(rough.temperature)
             near = Limits(u - TRUST, u + TRUST)
-            fit = _search(at, u, near, max_iter, tol)
+            fit = search(at, u, near, max_iter, tol)
             if fit.outcome is Outcome.FOUND:
                 return fit
     return _cold_search(at, max_iter, tol)
 
 
-def _loss_of(table: ScoreTable, kind: str) -> Callable[[float], Moments]:
+def _loss_of(table: Source, kind: str) -> Callable[[float], Moments]:
     return lambda b: moments(table, kind, b)
 
 
@@ -116,11 +117,11 @@ def _cold_search(
     if origin.error_rate == 0:  # the loss falls for ever as b grows
         return TemperatureFit(exp(-limits.top), 1, Outcome.SEPARABLE)
     u = log(-origin.slope / origin.curvature)  # Newton's step from b = 0
-    fit = _search(at, u, limits, max_iter - 1, tol)
+    fit = search(at, u, limits, max_iter - 1, tol)
     return replace(fit, n_iter=fit.n_iter + 1)
 
 
-def _search(
+def search(
     at: Callable[[float], Moments], u: float, limits: Limits, max_iter: int, tol: float
 ) -> TemperatureFit:
     """Find u = log b within `limits` where the slope changes its sign."""
@@ -165,18 +166,18 @@ def _next(
     return (low + high) / 2
 
 
-def moments(table: ScoreTable, kind: str, b: float) -> Moments:
+def moments(table: Source, kind: str, b: float) -> Moments:
     """All moments at ``b`` in one pass."""
     total = np.zeros(5)
-    work = _Workspace() if is_numpy_array(table.scores) else None
-    for window in table.windows():
-        scores, codes, weight = table.block(window, copy=work is None)
-        if work is None:
-            terms = _terms(as_logits(scores, kind), codes, b)
-        else:
+    work = _Workspace()
+    for scores, codes, weight in table.blocks():
+        if is_numpy_array(scores):
             terms = work.terms(scores, kind, codes, b)
+        else:
+            terms = _terms(as_logits(scores, kind), codes, b)
         total += _sums(terms, weight)
-    return Moments(*(float(x) for x in total[:4] / total[4]))
+    loss, slope, curvature, error_rate = (total[:4] / total[4]).tolist()
+    return Moments(loss, slope, curvature, error_rate, float(total[4]))
 
 
 def _terms(z: Array, y: Array, b: float) -> tuple[Array, Array, Array, Array]:
@@ -194,11 +195,10 @@ def _terms(z: Array, y: Array, b: float) -> tuple[Array, Array, Array, Array]:
     return xp.log(total) - b * z_y, first - z_y, second - first * first, wrong
 
 
-def count_impossible(table: ScoreTable) -> int:
+def count_impossible(table: Source) -> int:
     """Samples whose true class was given a probability of zero."""
     count = 0
-    for window in table.windows():
-        scores, codes, weight = table.block(window, copy=False)
+    for scores, codes, weight in table.blocks(copy=False):
         zero = pick(both_rows(scores, "proba"), codes) < LEAST_PROBABILITY
         if weight is not None:
             zero = zero & (weight > 0)
@@ -213,7 +213,7 @@ class _Workspace:
     """
 
     def __init__(self) -> None:
-        self.size = 0
+        self.size, self.memory = 0, (np.empty(0), np.empty(0))
 
     def terms(
         self, scores: np.ndarray, kind: str, y: np.ndarray, b: float
@@ -237,7 +237,7 @@ class _Workspace:
         self, shape: tuple[int, int], dtype: np.dtype
     ) -> tuple[np.ndarray, np.ndarray]:
         n = shape[0] * shape[1]
-        if n > self.size:
+        if n > self.size or dtype != self.memory[0].dtype:
             self.size, self.memory = n, (np.empty(n, dtype), np.empty(n, dtype))
         first, second = self.memory
         return first[:n].reshape(shape), second[:n].reshape(shape)

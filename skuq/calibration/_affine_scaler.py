@@ -11,17 +11,21 @@ from skuq._core._checks import check_option
 from skuq._core._links import softmax
 from skuq._core._temperature import Outcome, fit_temperature
 from skuq.base import BaseCalibrator
+from skuq.calibration._batch_fit import BatchFitMixin
+from skuq.calibration._to_torch import ToTorch
 from skuq.exceptions import ConvergenceWarning
 
 PRESAMPLE = 4096
 
 
-class AffineScaler(BaseCalibrator):
+class AffineScaler(BatchFitMixin, ToTorch, BaseCalibrator):
     """Calibrated logits ``coef_ @ features + intercept_``; a subclass says how free.
 
     The second base beside `BaseCalibrator`, since five calibrators differ only in
     their features and in the penalty of each entry, infinite where it is not free.
     """
+
+    _features_without_smoothing = "logit"
 
     def __init__(
         self,
@@ -90,6 +94,16 @@ class AffineScaler(BaseCalibrator):
     def _calibrated_logits(self, logits):
         return Affine(self.coef_, self.intercept_)(self._features(logits))
 
+    def _module(self, nn):
+        smoothing = (self.temperature_, self.mixing_)
+        return nn.AffineCalibration(
+            self.coef_,
+            self.intercept_,
+            features=self._features_without_smoothing,
+            smoothing=None if self.smoothing is None else smoothing,
+            input=self.input_,
+        )
+
 
 def temperature_of(table, kind):
     """T of temperature scaling, 1 where no T is best."""
@@ -106,11 +120,6 @@ def diagonal(n_classes, strength, other):
 def total_weight(table):
     """Sum of the weights of all positions that count; their number without weights."""
     total = 0.0
-    for window in table.windows():
-        codes, weight = table.targets(window)
-        some = None if table.void is None else codes != table.void
-        if weight is None:
-            total += float(codes.shape[0] if some is None else some.sum())
-        else:
-            total += float((weight if some is None else weight[some]).sum())
+    for _, codes, weight in table.blocks(copy=False):
+        total += float(codes.shape[0] if weight is None else weight.sum())
     return total

@@ -2,8 +2,12 @@
 
 import warnings
 
+from skuq._core._online_temperature import OnlineTemperature
 from skuq._core._temperature import Outcome, count_impossible, fit_temperature
 from skuq.base import BaseCalibrator
+from skuq.calibration._batch_fit import BatchFitMixin
+from skuq.calibration._partial_fit import PartialFitMixin
+from skuq.calibration._to_torch import ToTorch
 from skuq.exceptions import (
     ConstantScoresWarning,
     ConvergenceWarning,
@@ -41,7 +45,7 @@ _WARNINGS = {
 }
 
 
-class TemperatureScaler(BaseCalibrator):
+class TemperatureScaler(PartialFitMixin, BatchFitMixin, ToTorch, BaseCalibrator):
     """Calibrated probabilities ``softmax(z / T)`` with one fitted temperature T.
 
     T > 1 softens an over-confident classifier, T < 1 sharpens an under-confident one.
@@ -83,6 +87,8 @@ class TemperatureScaler(BaseCalibrator):
         The label of each column of `predict_proba`.
     n_features_in_ : int
         Number of score columns seen in `fit`; 1 for a binary positive-class score.
+    n_samples_seen_ : int
+        Samples that `partial_fit` has seen; not set by `fit`.
 
     Warns
     -----
@@ -111,6 +117,16 @@ class TemperatureScaler(BaseCalibrator):
     The search is a safeguarded Newton iteration on log(1/T).  Each pass yields loss,
     slope and curvature in cache-sized pieces with float64 sums: time is proportional to
     the number of scores, extra memory is a few megabytes.
+
+    `fit_batches` runs the same search over batches, and its rough first fit over 4096
+    to 8192 evenly spaced positions, whatever number `presample` is.
+
+    `partial_fit` sees each batch once.  The first 1024 positions are fitted together.
+    From then on the log loss of the past is replaced by a parabola in b = 1/T about the
+    last answer, with the curvatures summed so far: each batch moves b to the minimum of
+    that parabola plus its own loss (a Gaussian belief about b, updated by Laplace's
+    method).  The answer depends a little on the order of the batches, by an amount that
+    falls faster with their number than the standard error of T itself.
 
     With s the root mean square of the logits about their row's mean, T is sought
     between ``1e-4 * min(1, s)`` and ``1e4 * max(1, s)``.
@@ -160,20 +176,26 @@ class TemperatureScaler(BaseCalibrator):
                 ZeroProbabilityWarning,
                 stacklevel=3,
             )
-        fit = fit_temperature(
-            table,
-            kind,
-            max_iter=self.max_iter,
-            tol=self.tol,
-            presample=self._presample_size(),
-        )
+        self._set(fit_temperature(table, kind, **self._search_options()))
+
+    def _partial_fit(self, stream, table, kind):
+        stream = OnlineTemperature() if stream is None else stream
+        stream = stream.updated(table, kind, **self._search_options())
+        self._set(stream.fit)
+        return stream
+
+    def _set(self, fit):
         self.temperature_ = fit.temperature
         self.n_iter_ = fit.n_iter
         self.converged_ = fit.outcome is Outcome.FOUND
         if not self.converged_:
             category, text = _WARNINGS[fit.outcome]
             message = text.format(temperature=fit.temperature, max_iter=self.max_iter)
-            warnings.warn(f"TemperatureScaler: {message}", category, stacklevel=3)
+            warnings.warn(f"TemperatureScaler: {message}", category, stacklevel=4)
+
+    def _search_options(self):
+        presample = self._presample_size()
+        return {"max_iter": self.max_iter, "tol": self.tol, "presample": presample}
 
     def _presample_size(self):
         if self.presample == "auto":
@@ -192,3 +214,6 @@ class TemperatureScaler(BaseCalibrator):
     def _ranking(self, logits):
         """The logits themselves: dividing them could round two into a tie."""
         return logits
+
+    def _module(self, nn):
+        return nn.TemperatureCalibration(self.temperature_, input=self.input_)
