@@ -14,9 +14,9 @@ from skuq._core._arrays import Array, array_namespace, clip, to_library_of
 from skuq._core._sorting import tie_groups
 from skuq.exceptions import InputError
 
-# Scores that differ by less, times their size if above 1, are equal: 64 units in the
-# last place of a float64.
-ROUNDING = 2.0**-46
+# Scores that differ by fewer units in the last place, of 1 or of their size if that is
+# more, are equal.
+ROUNDING = 64
 
 SMOOTHINGS = ("laplace", None)
 
@@ -97,17 +97,33 @@ def counted_groups(
 ) -> Groups:
     """Sums over equal scores, without those of weight zero.
 
-    Equal rows get scores that differ in their last bits from some matrix products:
-    these count as equal, lest a step depend on them.
+    Equal rows get scores that differ in their last bits from some matrix products, and
+    so do equal probabilities of rows that divide the rest otherwise: these count as
+    equal, lest a step depend on them.
     """
+    unit = float(np.finfo(score.dtype).eps)
     groups = tie_groups(score, target, weight)
     score, mass, hits = (part[groups.weight > 0] for part in groups)
-    apart = np.diff(score) > ROUNDING * np.maximum(np.abs(score[1:]), 1.0)
-    first = np.append(0, np.flatnonzero(apart) + 1)
-    last = np.append(first[1:], len(score)) - 1
+    first, last = _runs(score, ROUNDING * unit * np.maximum(np.abs(score), 1.0))
     mass, hits = np.add.reduceat(mass, first), np.add.reduceat(hits, first)
     hits = np.clip(hits, 0.0, mass)  # differences of sums were rounded
     return Groups(score[first], score[last], mass, hits)
+
+
+def _runs(score: np.ndarray, near: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First and last of each run of neighbours nearer than `near`.
+
+    A run that is longer than that is no rounding: its scores lie close, each alone.
+    """
+    apart = np.append(True, np.diff(score) > near[1:])
+    first = np.flatnonzero(apart)
+    last = np.append(first[1:], len(score)) - 1
+    wide = score[last] - score[first] > near[last]
+    if wide.any():
+        apart |= np.repeat(wide, last - first + 1)
+        first = np.flatnonzero(apart)
+        last = np.append(first[1:], len(score)) - 1
+    return first, last
 
 
 def isotonic_blocks(groups: Groups) -> Blocks:

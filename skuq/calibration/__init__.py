@@ -11,6 +11,7 @@ from skuq.calibration._ensemble_temperature import EnsembleTemperatureScaler
 from skuq.calibration._histogram import HistogramBinningCalibrator
 from skuq.calibration._isotonic import IsotonicCalibrator
 from skuq.calibration._matrix import MatrixScaler, StructuredMatrixScaler
+from skuq.calibration._one_vs_rest import OneVsRestCalibrator
 from skuq.calibration._platt import PlattCalibrator
 from skuq.calibration._quadratic import QuadraticCalibrator
 from skuq.calibration._quantile import QuantileCalibrator
@@ -33,6 +34,7 @@ __all__ = [
     "HistogramBinningCalibrator",
     "IsotonicCalibrator",
     "MatrixScaler",
+    "OneVsRestCalibrator",
     "PlattCalibrator",
     "QuadraticCalibrator",
     "QuantileCalibrator",

