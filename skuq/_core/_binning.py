@@ -17,8 +17,8 @@ from skuq._core._arrays import (
     Array,
     array_namespace,
     bincount,
-    clip,
     device,
+    is_numpy_array,
     to_library_of,
     to_numpy,
 )
@@ -29,8 +29,9 @@ from skuq._core._quantile_edges import quantile_edges, sweep_edges
 from skuq._core._sorting import Ordered, tie_groups
 from skuq._core._threads import map_windows
 
-# Scores per window: few operations each, so larger ones pay.
-LARGE_BLOCK = 2**20
+# Scores per window where each row of a table gives one: little is held of a row.
+LARGE_BLOCK = 2**21
+MOST_SMALL_BINS = 63  # twice as many slots fit into 8 bits
 
 
 @dataclass(frozen=True)
@@ -224,26 +225,27 @@ def slot_of(part: Outcomes, edges: np.ndarray, closed: str, n_rows: int) -> Arra
 
 
 def uniform_index(score: Array, edges: np.ndarray, closed: str) -> Array:
-    """The bin of each score among bins of equal width, in the dtype of the scores.
+    """The bin of each score among bins of equal width, of an integer type.
 
     closed="right" takes (lo, hi], the first bin also its lower edge; "left" takes
-    [lo, hi), the last bin also its upper edge.  Arithmetic finds the bin, and scores
-    within its rounding of an edge are compared with the edge itself.
+    [lo, hi), the last bin also its upper edge.  Arithmetic that is a quarter of a bin
+    short finds the bin or the one below it; the edge between the two decides.
     """
     xp = array_namespace(score)
     n_bins, start = len(edges) - 1, float(edges[0])
-    place = score * (n_bins / (float(edges[-1]) - start))
-    if start != 0:
-        place = place - start * n_bins / (float(edges[-1]) - start)
-    upper = closed.startswith("right")
-    edge = xp.ceil(place) if upper else xp.floor(place)
-    gap = edge - place if upper else place - edge
-    rounding = 8 * n_bins * xp.finfo(score.dtype).eps
-    near = (gap < rounding) | (gap > 1 - rounding)
-    index = clip(edge - 1 if upper else edge, 0, n_bins - 1)
-    if bool(xp.any(near)):
-        exact = searched_index(score[near][None, :], edges[None, :], closed)
-        index[near] = xp.astype(exact[0, ...], score.dtype)
+    if n_bins * float(xp.finfo(score.dtype).eps) > 1 / 64:
+        line = searched_index(xp.reshape(score, (1, -1)), edges[None, :], closed)
+        return xp.reshape(line, score.shape)
+    per_width = n_bins / (float(edges[-1]) - start)
+    place = score * per_width
+    place -= start * per_width + 0.25
+    small = n_bins <= MOST_SMALL_BINS and is_numpy_array(score)
+    index = xp.astype(place, xp.int8 if small else xp.int64)  # towards 0
+    upper = to_library_of(np.append(edges[1:-1], np.inf), score)
+    bound = xp.take(xp.astype(upper, score.dtype), xp.reshape(index, (-1,)), axis=0)
+    bound = xp.reshape(bound, score.shape)
+    above = score > bound if closed.startswith("right") else score >= bound
+    index += xp.astype(above, index.dtype)
     return index
 
 

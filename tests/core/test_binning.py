@@ -51,6 +51,17 @@ def test_every_score_falls_into_its_bin(closed, style, dtype, n_bins, data):
     assert searched.tolist() == expected
 
 
+@pytest.mark.parametrize("n_bins", [63, 64, 1000, 300_000])
+@pytest.mark.parametrize("closed", CLOSED)
+def test_many_bins_are_found_like_few(closed, n_bins):
+    edges = uniform_edges(n_bins, closed, "exact", "float32")
+    inside = edges[(edges >= 0) & (edges <= 1)]
+    score = np.concatenate([inside, np.nextafter(inside, np.float32(0.5))])[None, :]
+    index = uniform_index(score, edges, closed)
+    assert (index == searched_index(score, edges[None, :], closed)).all()
+    assert (uniform_index(score[0], edges, closed) == index[0]).all()
+
+
 def test_edges_of_ten_bins_lie_where_their_package_puts_them():
     exact = uniform_edges(10, "right", "exact", "float64")
     assert exact.tolist() == [k / 10 for k in range(11)]
