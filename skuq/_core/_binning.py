@@ -5,7 +5,7 @@ calibration, one per class for classwise calibration, and one per predicted clas
 top-label calibration given the class.  All sums are `(n_rows, n_bins)`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -25,8 +25,8 @@ from skuq._core._arrays import (
 from skuq._core._blocks import ScoreTable, Window
 from skuq._core._edges import uniform_edges
 from skuq._core._outcomes import READERS, Outcomes, row_count
-from skuq._core._quantile_edges import quantile_edges, sweep_edges
-from skuq._core._sorting import Ordered, tie_groups
+from skuq._core._quantile_edges import ordered_edges, sweep_edges
+from skuq._core._sorting import Ordered, sort_outcomes, sum_ties, sums_between
 from skuq._core._threads import map_windows
 
 # Scores per window where each row of a table gives one: little is held of a row.
@@ -143,25 +143,47 @@ class CollectedOutcomes(Accumulator):
 
     def edges(self) -> np.ndarray:
         """Edges of the bins, `(n_rows, n_bins + 1)`; the last of a row may repeat."""
-        found = [self._edges_of(row) for row in self.rows()]
-        longest = max(map(len, found))
-        return np.stack(
-            [np.pad(e, (0, longest - len(e)), constant_values=1.0) for e in found]
-        )
+        found = [self._edges_of(sort_outcomes(*row)) for row in self.rows()]
+        return _stacked(found, fill=1.0)
 
     def _edges_of(self, row: Ordered) -> np.ndarray:
         if not len(row.score):
             return np.array([0.0, 1.0])
         n_bins, style = self.binning.n_bins, self.binning.quantiles
         if n_bins == "sweep":
-            return sweep_edges(tie_groups(*row), self.binning.strategy)
-        return quantile_edges(row.score, row.weight, int(n_bins), style)
+            return sweep_edges(sum_ties(row), self.binning.strategy)
+        return ordered_edges(row.score, row.weight, int(n_bins), style)
 
     def binned(self) -> BinSums:
         """The sums in those bins."""
-        part = Outcomes(self.score, self.outcome, self.weight, self.row)
-        sums = sum_in_bins(part, self.edges(), self.binning.closed, self.n_rows)
-        return BinSums(self.binning, *sums)
+        found = [self._sums_of(sort_outcomes(*row)) for row in self.rows()]
+        return BinSums(self.binning, *np.moveaxis(_stacked(found, fill=0.0), 1, 0))
+
+    def _sums_of(self, row: Ordered) -> np.ndarray:
+        inner = self._edges_of(row)[1:-1].astype(row.score.dtype)
+        to_the_edge = self.binning.closed.startswith("right")
+        cuts = np.searchsorted(row.score, inner, "right" if to_the_edge else "left")
+        return _ordered_sums(row, np.concatenate([[0], cuts, [len(row.score)]]))
+
+
+def _ordered_sums(row: Ordered, cuts: np.ndarray) -> np.ndarray:
+    """The four sums of `BinSums` between cuts of a row in order, `(4, n_bins)`."""
+    score, outcome, weight = row
+    if weight is None:
+        mass = np.diff(cuts)
+        stated, hits = (sums_between(part, cuts) for part in (score, outcome))
+        return np.stack([mass, stated, hits, mass])
+    terms = (weight, weight * score, weight * outcome, weight * weight)
+    return np.stack([sums_between(term, cuts) for term in terms])
+
+
+def _stacked(rows: list[np.ndarray], fill: float) -> np.ndarray:
+    """The rows, filled up along their last axis to the longest."""
+    longest = max(row.shape[-1] for row in rows)
+    out = np.full((len(rows), *rows[0].shape[:-1], longest), fill)
+    for whole, row in zip(out, rows, strict=True):
+        whole[..., : row.shape[-1]] = row
+    return out
 
 
 def bin_statistic(table: ScoreTable, binning: Binning) -> BinSums | CollectedOutcomes:
@@ -273,20 +295,37 @@ def searched_index(
 def collect(table: ScoreTable, binning: Binning) -> CollectedOutcomes:
     """All scores and outcomes of a table, on the host, in the precision they have."""
     read = READERS[binning.kind]
-    windows = table.windows(LARGE_BLOCK)
-    parts = list(map_windows(lambda w: read(table, w), table, windows))
-    if any(part.weight is not None for part in parts):
-        weight = np.concatenate([to_numpy(part.weight) for part in parts])
-    else:
-        weight = None
-    row = None
-    if parts[0].row is not None:
-        row = np.concatenate([to_numpy(part.row) for part in parts])
-    return CollectedOutcomes(
-        binning,
-        row_count(table, binning.kind),
-        np.concatenate([to_numpy(part.score) for part in parts], axis=1),
-        np.concatenate([to_numpy(part.outcome) for part in parts], axis=1),
-        weight,
-        row,
-    )
+
+    def part(window: Window) -> Outcomes:
+        return read(table, window)
+
+    parts: Iterator[Outcomes] = map_windows(part, table, table.windows())
+    if binning.kind == "classwise":  # threads would run ahead of what is written
+        parts = map(part, table.windows())
+    size = table.n_scores // table.n_columns
+    n_rows = row_count(table, binning.kind)
+    return CollectedOutcomes(binning, n_rows, *gather(parts, size))
+
+
+def gather(parts: Iterable[Sequence[Array | None]], size: int) -> tuple[Any, ...]:
+    """The columns of `parts` end to end on the host, up to `size` long, or None.
+
+    Each part is written where it belongs, so that none is held twice.
+    """
+    whole: list[np.ndarray | None] = []
+    stop = 0
+    for part in parts:
+        columns: list[Any] = [None if x is None else to_numpy(x) for x in part]
+        whole = whole or [_room(column, size) for column in columns]
+        start, stop = stop, stop + columns[0].shape[-1]
+        for out, column in zip(whole, columns, strict=True):
+            if out is not None:
+                out[..., start:stop] = column
+    return tuple(None if out is None else out[..., :stop] for out in whole)
+
+
+def _room(column: np.ndarray | None, size: int) -> np.ndarray | None:
+    """Memory for columns like this one; what is not written takes none."""
+    if column is None:
+        return None
+    return np.empty((*column.shape[:-1], size), column.dtype)

@@ -51,12 +51,19 @@ def _top_label(table: ScoreTable, window: Window) -> Outcomes:
         return Outcomes(scores[:1, :], codes[None, :] == 0, weight)
     top = xp.max(scores, axis=0)
     check_confidence(top, xp.sum(scores, axis=0), scores)
+    right = is_first_top(scores, codes, top)
+    return Outcomes(top[None, :], right[None, :], weight)
+
+
+def is_first_top(scores: Array, codes: Array, top: Array) -> Array:
+    """Whether the true class is the first of those with the largest probability."""
+    xp = array_namespace(scores)
     right = pick(scores, codes) == top
     doubtful = right & (top <= MOST_OF_A_TIE)
-    if bool(xp.any(doubtful)):
+    if bool(xp.any(doubtful)):  # argmax is slow, so for these alone
         tied = xp.take(scores, xp.nonzero(doubtful)[0], axis=1)
         right[doubtful] = xp.argmax(tied, axis=0) == codes[doubtful]
-    return Outcomes(top[None, :], right[None, :], weight)
+    return right
 
 
 def _positive(table: ScoreTable, window: Window) -> Outcomes:

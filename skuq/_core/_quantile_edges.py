@@ -28,6 +28,16 @@ def quantile_edges(
     "linear-underflow" with a bin for the least score itself; "midpoint" cuts the
     sorted scores in parts of equal length, half-way between neighbours.
     """
+    if weight is None:
+        return ordered_edges(np.sort(score), None, n_bins, style)
+    order = np.argsort(score, kind="stable")
+    return ordered_edges(score[order], weight[order], n_bins, style)
+
+
+def ordered_edges(
+    score: np.ndarray, weight: np.ndarray | None, n_bins: int, style: str
+) -> np.ndarray:
+    """As `quantile_edges`, of scores in ascending order."""
     if style != "inverted-cdf" and weight is not None:
         raise InputError(
             f"quantile bins in the style {style!r} of a package take no sample_weight: "
@@ -43,11 +53,10 @@ def _inverted_cdf(
     n = len(score)
     if weight is None:
         at = -(-np.arange(1, n_bins) * n // n_bins) - 1  # in integers: no rounding
-        return np.asarray(np.sort(score)[np.maximum(at, 0)])
-    order = np.argsort(score, kind="stable")
-    mass = np.cumsum(weight[order])
+        return np.asarray(score[np.maximum(at, 0)])
+    mass = np.cumsum(weight)
     at = np.searchsorted(mass * ALMOST, np.arange(1, n_bins) / n_bins * mass[-1])
-    return np.asarray(score[order][np.minimum(at, n - 1)])
+    return np.asarray(score[np.minimum(at, n - 1)])
 
 
 def _linear(score: np.ndarray, weight: None, n_bins: int) -> np.ndarray:
@@ -55,16 +64,15 @@ def _linear(score: np.ndarray, weight: None, n_bins: int) -> np.ndarray:
 
 
 def _linear_underflow(score: np.ndarray, weight: None, n_bins: int) -> np.ndarray:
-    return np.append(score.min(), _linear(score, weight, n_bins))
+    return np.append(score[0], _linear(score, weight, n_bins))
 
 
 def _midpoint(score: np.ndarray, weight: None, n_bins: int) -> np.ndarray:
-    ordered = np.sort(score)
-    n = len(ordered)
+    n = len(score)
     length, longer = divmod(n, n_bins)  # the first `longer` parts have one more
     start = np.arange(1, n_bins) * length + np.minimum(np.arange(1, n_bins), longer)
     start = start[start < n]
-    middle = (ordered[start - 1] + ordered[start]) / 2
+    middle = (score[start - 1] + score[start]) / 2
     return np.pad(middle, (0, n_bins - 1 - len(middle)), constant_values=1.0)
 
 
@@ -96,10 +104,11 @@ def sweep_edges(groups: TieGroups, strategy: str) -> np.ndarray:
     are left out.
     """
     groups = groups.counted()
-    if (np.diff(groups.hits / groups.weight) >= 0).all():
+    share = groups.hits / groups.weight
+    if (share[1:] >= share[:-1]).all():
         return np.concatenate([[0.0], groups.score[:-1], [1.0]])
-    mass = np.append(0.0, np.cumsum(groups.weight))
-    hits = np.append(0.0, np.cumsum(groups.hits))
+    del share
+    mass, hits = _cumulated(groups.weight), _cumulated(groups.hits)
     best = np.zeros(0, dtype=int)
     for n_bins in range(2, len(groups.score) + 1):
         cut = _cuts(groups.score, mass, n_bins, strategy)
@@ -109,6 +118,13 @@ def sweep_edges(groups: TieGroups, strategy: str) -> np.ndarray:
             break
         best = cut
     return np.concatenate([[0.0], groups.score[best - 1], [1.0]])
+
+
+def _cumulated(values: np.ndarray) -> np.ndarray:
+    """Sums from 0 to the last."""
+    total = np.zeros(len(values) + 1)
+    np.cumsum(values, out=total[1:])
+    return total
 
 
 def _cuts(

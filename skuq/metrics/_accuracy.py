@@ -4,6 +4,7 @@ from typing import Any
 
 from skuq._core._arrays import Array, array_namespace
 from skuq._core._blocks import Block
+from skuq._core._outcomes import is_first_top
 from skuq.metrics._inputs import score_table
 from skuq.metrics._proper import Terms, mean_over, means
 from skuq.metrics._streaming import streams_with
@@ -27,7 +28,8 @@ def accuracy_terms(
     )
 
     def right(block: Block) -> Array:
-        return array_namespace(block.scores).argmax(block.scores, axis=0) == block.codes
+        top = array_namespace(block.scores).max(block.scores, axis=0)
+        return is_first_top(block.scores, block.codes, top)
 
     return table, right
 

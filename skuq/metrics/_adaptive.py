@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from skuq._core._arrays import array_namespace, to_numpy
-from skuq._core._binning import Binning, CollectedOutcomes, collect
-from skuq._core._blocks import ScoreTable
-from skuq._core._outcomes import READERS
+from skuq._core._arrays import array_namespace
+from skuq._core._binning import Binning, CollectedOutcomes, collect, gather
+from skuq._core._blocks import ScoreTable, Window
+from skuq._core._outcomes import READERS, Outcomes
 from skuq.exceptions import InputError, NoSamplesError
 from skuq.metrics._binned import (
     BinState,
@@ -155,25 +155,20 @@ def adaptive_outcomes(
 
 def collect_above(table: ScoreTable, binning: Binning) -> CollectedOutcomes:
     """Probabilities above the threshold, with the class each belongs to."""
-    parts: list[tuple[np.ndarray, ...]] = []
-    for window in table.windows():
-        score, outcome, weight, _ = READERS["classwise"](table, window)
-        xp = array_namespace(score)
-        row, column = xp.nonzero(score > binning.threshold)
-        kept = [score[row, column], outcome[row, column], row]
-        kept += [] if weight is None else [weight[column]]
-        parts.append(tuple(map(to_numpy, kept)))
-    score, outcome, row, *weights = (
-        np.concatenate(p) for p in zip(*parts, strict=True)
-    )
-    weight = weights[0] if weights else None
-    return CollectedOutcomes(
-        binning,
-        table.n_classes,
-        score[None, :],
-        outcome[None, :],
-        weight,
-        row.astype(np.int32),
+    parts = (_above(table, binning.threshold, window) for window in table.windows())
+    whole = gather(parts, table.n_classes * (table.n_scores // table.n_columns))
+    return CollectedOutcomes(binning, table.n_classes, *whole)
+
+
+def _above(table: ScoreTable, threshold: float, window: Window) -> Outcomes:
+    score, outcome, weight, _ = READERS["classwise"](table, window)
+    xp = array_namespace(score)
+    row, column = xp.nonzero(score > threshold)
+    return Outcomes(
+        score[row, column][None, :],
+        outcome[row, column][None, :],
+        None if weight is None else weight[column],
+        xp.astype(row, xp.int32),
     )
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from skuq._core._arrays import Array
 from skuq._core._checks import check_option
 from skuq.metrics._overlap_state import (
     Counts,
@@ -17,7 +16,13 @@ from skuq.metrics._overlap_state import (
     ratio,
     shares,
 )
-from skuq.metrics._pixels import Pixels, check_same_kind, pixel_table, to_code
+from skuq.metrics._pixels import (
+    Pixels,
+    check_same_kind,
+    count_by_image,
+    pixel_table,
+    to_code,
+)
 from skuq.metrics._streaming import streams_with
 
 CORRECTIONS = ("remove", "add")
@@ -48,13 +53,14 @@ def foreground_counts(
     )
     check_same_kind(table.y_true, positive, "positive")
 
-    def code(pixels: Pixels) -> Array:
+    def count(pixels: Pixels) -> np.ndarray:
         truth = pixels.flag(pixels.y_true == positive)
         stated = pixels.flag(pixels.y_pred == positive)
-        return to_code(truth, stated, pixels.uncertainty > level)
+        code = to_code(truth, stated, pixels.uncertainty > level)
+        return count_by_image(code, pixels.counts, 8)
 
     pooled = average == "pooled"
-    return counts_of(table, code, 8, setting=(level, positive), pooled=pooled)
+    return counts_of(table, count, 8, setting=(level, positive), pooled=pooled)
 
 
 def dice_of(counts: np.ndarray, correction: str | None = None) -> np.ndarray:

@@ -36,8 +36,15 @@ def crps_gaussian_sum(
 
 def _spread(error: Array, z: Array, std: Array) -> Array:
     """The CRPS where the standard deviation is above 0; z is the error in its units."""
-    density = array_namespace(z).exp(-z * z / 2) / sqrt(2 * pi)
-    return error * (2 * normal_cdf(z) - 1) + std * (2 * density - 1 / sqrt(pi))
+    values = 2 * normal_cdf(z)
+    values -= 1
+    values *= error
+    density = array_namespace(z).exp(z * z / -2)
+    density *= sqrt(2 / pi)
+    density -= 1 / sqrt(pi)
+    density *= std
+    values += density
+    return values
 
 
 @streams_with(crps_gaussian_sum, mean_of_state)

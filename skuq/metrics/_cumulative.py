@@ -11,17 +11,17 @@ from scipy.special import ndtr
 
 from skuq._core._binning import CollectedOutcomes
 from skuq._core._checks import check_option
-from skuq._core._sorting import TieGroups
+from skuq._core._sorting import Ordered, sort_outcomes
 from skuq.exceptions import InputError
 from skuq.metrics._outcomes import (
     CalibrationTestResult,
     collected_outcomes,
-    groups_of_rows,
 )
 from skuq.metrics._streaming import streams_with
 
 STATISTICS = ("maximum", "range")
 SMALL = 0.9  # below it the series of images converges slowly, above it that of modes
+CHUNK = 2**15  # samples at a time
 LEAST = 1e-2  # below it a Brownian motion surely lies higher
 
 
@@ -30,21 +30,25 @@ def cumulative_of_state(
 ) -> float:
     """The largest cumulative difference of a state, the mean of those of its rows."""
     check_option("statistic", statistic, STATISTICS)
-    rows = [_excursion(groups, statistic) for groups in groups_of_rows(state)]
+    rows = [_excursion(row, statistic) for row in state.rows()]
     return float(np.mean(rows))
 
 
-def cumulative_differences(groups: TieGroups) -> np.ndarray:
-    """C_k from C_0 = 0 to the last."""
-    steps = groups.hits - groups.weight * groups.score
-    return np.asarray(np.append(0.0, np.cumsum(steps)) / groups.weight.sum())
-
-
-def _excursion(groups: TieGroups, statistic: str) -> float:
-    walk = cumulative_differences(groups)
-    if statistic == "maximum":
-        return float(np.abs(walk).max())
-    return float(walk.max() - walk.min())
+def _excursion(row: Ordered, statistic: str, *, clip: bool = False) -> float:
+    """The largest cumulative difference of a row, found in the memory of one copy."""
+    score, outcome, weight = sort_outcomes(*row)
+    last_of_tie = np.append(score[1:] != score[:-1], True)
+    walk = score.astype(np.float64, copy=False)
+    if clip:
+        np.clip(walk, 0, 1, out=walk)
+    np.subtract(outcome, walk, out=walk)
+    if weight is not None:
+        walk *= weight
+    np.cumsum(walk, out=walk)
+    walk *= last_of_tie  # C_0 = 0 counts anyway
+    high, low = max(walk.max(), 0.0), min(walk.min(), 0.0)
+    total = len(walk) if weight is None else weight.sum()
+    return float((max(high, -low) if statistic == "maximum" else high - low) / total)
 
 
 @streams_with(collected_outcomes, cumulative_of_state)
@@ -145,13 +149,9 @@ def cumulative_test_of_state(
             "class, kind='positive' with its probability."
         )
     row = next(state.rows())
-    (groups,) = groups_of_rows(state)
+    deviation = _deviation(row)
     # A softmax may leave [0, 1] by its rounding, which must not refute a sure model.
-    groups = groups._replace(score=np.clip(groups.score, 0, 1))
-    weight = np.ones(len(row.score)) if row.weight is None else row.weight
-    p = np.clip(row.score.astype(np.float64), 0, 1)
-    deviation = np.sqrt((weight**2 * p * (1 - p)).sum()) / weight.sum()
-    excursion = _excursion(groups, statistic)
+    excursion = _excursion(row, statistic, clip=True)
     if deviation == 0:  # only sure statements: one wrong one refutes them
         perfect = excursion == 0
         return CalibrationTestResult(
@@ -160,6 +160,20 @@ def cumulative_test_of_state(
     scaled = excursion / deviation
     survival = _SURVIVAL[statistic](scaled)
     return CalibrationTestResult(float(scaled), float(np.clip(survival, 0, 1)))
+
+
+def _deviation(row: Ordered) -> float:
+    """The standard deviation of the last C_k if all probabilities are true."""
+    variance = 0.0
+    for start in range(0, len(row.score), CHUNK):
+        part = slice(start, start + CHUNK)
+        p = np.clip(row.score[part].astype(np.float64), 0, 1)
+        p *= 1 - p
+        if row.weight is not None:
+            p *= row.weight[part] ** 2
+        variance += float(p.sum())
+    total = len(row.score) if row.weight is None else row.weight.sum()
+    return float(np.sqrt(variance) / total)
 
 
 @streams_with(collected_outcomes, cumulative_test_of_state)

@@ -1,5 +1,6 @@
 """Proper scores taken apart: miscalibration, discrimination and uncertainty."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -10,14 +11,19 @@ from skuq._core._binning import CollectedOutcomes, uniform_index
 from skuq._core._checks import check_option
 from skuq._core._edges import uniform_edges
 from skuq._core._links import LEAST_PROBABILITY
-from skuq._core._sorting import TieGroups
+from skuq._core._sorting import Ordered, TieGroups, sort_outcomes, sums_between
 from skuq.exceptions import InputError, NoSamplesError
-from skuq.metrics._outcomes import collected_outcomes, groups_of_rows
+from skuq.metrics._outcomes import collected_outcomes
 from skuq.metrics._streaming import streams_with
 
 SCORES = ("brier", "log")
 METHODS = ("isotonic", "bins")
 LARGEST_SHARE = 1 - 2.0**-53
+CHUNK = 2**15  # samples at a time
+ROUNDS = 4  # of putting neighbours together: a few in a hundred are left
+
+# Of weights, weighted hits and probabilities.
+Loss = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 class ScoreDecomposition(NamedTuple):
@@ -53,26 +59,88 @@ def decomposition_of_state(
     check_option("method", method, METHODS)
     if n_bins < 1:
         raise InputError(f"n_bins must be at least 1, got {n_bins!r}.")
-    parts = [_decompose(g, score, method, n_bins) for g in groups_of_rows(state)]
+    parts = [_decompose(row, score, method, n_bins) for row in state.rows()]
     return ScoreDecomposition(*map(float, np.sum(parts, axis=0)))
 
 
 def _decompose(
-    groups: TieGroups, score: str, method: str, n_bins: int
+    row: Ordered, score: str, method: str, n_bins: int
 ) -> tuple[float, float, float, float]:
-    groups = groups.counted()
-    if not len(groups.score):
-        raise NoSamplesError("no sample that counts has a weight above zero.")
-    if method == "isotonic":
-        honest = isotonic_shares(groups)
-    else:
-        honest = _bin_shares(groups, n_bins)
-    base = np.full(len(honest), groups.hits.sum() / groups.weight.sum())
-    loss, recalibrated, uninformed = (
-        _LOSSES[score](groups, p) for p in (groups.score, honest, base)
+    row = _counted(row)
+    stated, total = _stated_loss(row, _LOSSES[score])
+    alike = _isotonic_pools(row) if method == "isotonic" else _bins(row, n_bins)
+    weight, hits = alike.weight, alike.hits
+    base = hits.sum() / weight.sum()
+    recalibrated, uninformed = (
+        float(_LOSSES[score](weight, hits, p).sum()) / total
+        for p in (alike.score, np.full(len(hits), base))
     )
+    loss = stated / total
     miscalibration, discrimination = loss - recalibrated, uninformed - recalibrated
+    if method == "isotonic":  # but for rounding they are never negative
+        miscalibration, discrimination = max(miscalibration, 0), max(discrimination, 0)
     return loss, miscalibration, discrimination, uninformed
+
+
+def _counted(row: Ordered) -> Ordered:
+    """The samples that have a weight."""
+    weight = row.weight
+    if weight is not None and not weight.all():
+        some = weight > 0
+        row = Ordered(row.score[some], row.outcome[some], weight[some])
+    if not len(row.score):
+        raise NoSamplesError("no sample that counts has a weight above zero.")
+    return row
+
+
+def _stated_loss(row: Ordered, loss: Loss) -> tuple[float, float]:
+    """The sum of the losses of all samples, piece by piece, and their weight."""
+    total = 0.0
+    for start in range(0, len(row.score), CHUNK):
+        part = slice(start, start + CHUNK)
+        p, hit = row.score[part].astype(np.float64), row.outcome[part]
+        weight = np.ones(len(p)) if row.weight is None else row.weight[part]
+        total += float(loss(weight, weight * hit, p).sum())
+    mass = len(row.score) if row.weight is None else row.weight.sum()
+    return total, float(mass)
+
+
+def _isotonic_pools(row: Ordered) -> TieGroups:
+    """Neighbours that the isotonic fit makes alike, with the share it gives them.
+
+    Neighbours whose shares fall are alike in the end, whatever comes beside them; so
+    most are put together in whole arrays, and few are left for the regression.
+    """
+    score, hit, row_weight = sort_outcomes(*row)
+    rises = _may_rise(score, hit)
+    del score  # before more memory is needed
+    cuts = np.append(np.flatnonzero(rises), len(hit))
+    if row_weight is None:
+        weight = np.diff(cuts).astype(np.float64)
+        hits = sums_between(hit, cuts)
+    else:
+        weight = sums_between(row_weight, cuts)
+        hits = sums_between(row_weight * hit, cuts)
+    for _ in range(ROUNDS):
+        share = hits / weight
+        starts = np.flatnonzero(np.append(True, share[1:] > share[:-1]))
+        weight, hits = (np.add.reduceat(part, starts) for part in (weight, hits))
+    pools = TieGroups(hits / weight, weight, hits)
+    return pools._replace(score=isotonic_shares(pools))
+
+
+def _may_rise(score: np.ndarray, hit: np.ndarray) -> np.ndarray:
+    """Where a pool may start: not within ties, and not where the outcome falls.
+
+    The share of a tie is not known yet, so that both sides of a tie may be a start.
+    """
+    first = np.append(True, score[1:] != score[:-1])
+    falls = hit[1:] <= hit[:-1]
+    falls &= first[1:]
+    falls &= first[:-1]
+    falls[:-1] &= first[2:]
+    np.greater(first[1:], falls, out=first[1:])
+    return first
 
 
 def isotonic_shares(groups: TieGroups) -> np.ndarray:
@@ -81,31 +149,32 @@ def isotonic_shares(groups: TieGroups) -> np.ndarray:
     return np.asarray(isotonic_regression(shares, weights=groups.weight).x)
 
 
-def _bin_shares(groups: TieGroups, n_bins: int) -> np.ndarray:
-    """The share that came true in the bin of each probability."""
+def _bins(row: Ordered, n_bins: int) -> TieGroups:
+    """Weight and hits of the bins that hold some, with their share."""
     edges = uniform_edges(n_bins, "right", "exact", "float64")
-    index = uniform_index(groups.score, edges, "right").astype(np.intp)
-    weight = np.bincount(index, groups.weight, n_bins)
-    hits = np.bincount(index, groups.hits, n_bins)
-    return np.asarray(hits[index] / weight[index])
+    score = row.score.astype(np.float64, copy=False)
+    index = uniform_index(score, edges, "right").astype(np.intp)
+    counts = row.outcome if row.weight is None else row.outcome * row.weight
+    weight = np.bincount(index, row.weight, n_bins)
+    hits = np.bincount(index, counts, n_bins)
+    some = weight > 0
+    weight, hits = weight[some], hits[some]
+    return TieGroups(hits / weight, weight, hits)
 
 
-def _brier(groups: TieGroups, p: np.ndarray) -> float:
-    missed = groups.weight - groups.hits
-    total = groups.hits * (1 - p) ** 2 + missed * p**2
-    return float(total.sum() / groups.weight.sum())
+def _brier(weight: np.ndarray, hits: np.ndarray, p: np.ndarray) -> np.ndarray:
+    return np.asarray(hits * (1 - p) ** 2 + (weight - hits) * p**2)
 
 
-def _log(groups: TieGroups, p: np.ndarray) -> float:
+def _log(weight: np.ndarray, hits: np.ndarray, p: np.ndarray) -> np.ndarray:
     """Clipped where it is infinite, as `log_loss` is."""
-    missed = np.maximum(groups.weight - groups.hits, 0)
-    total = groups.hits * np.log(np.clip(p, LEAST_PROBABILITY, 1))
     log_missed = np.log1p(-np.clip(p, 0, LARGEST_SHARE))
-    total += missed * np.where(p < 1, log_missed, np.log(LEAST_PROBABILITY))
-    return float(-total.sum() / groups.weight.sum())
+    log_missed[p >= 1] = np.log(LEAST_PROBABILITY)
+    log_missed *= np.maximum(weight - hits, 0)
+    return np.asarray(-hits * np.log(np.clip(p, LEAST_PROBABILITY, 1)) - log_missed)
 
 
-_LOSSES = {"brier": _brier, "log": _log}
+_LOSSES: dict[str, Loss] = {"brier": _brier, "log": _log}
 
 
 decomposition_outcomes = partial(collected_outcomes, kind="positive")

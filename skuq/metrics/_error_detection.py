@@ -17,7 +17,8 @@ def detection_of_state(
     if not 0 < tpr_level <= 1:
         raise InputError(f"tpr_level must lie in (0, 1], got {tpr_level!r}.")
     groups = state.groups()
-    right, wrong = groups.hits, np.maximum(groups.weight - groups.hits, 0)
+    right, wrong = groups.hits, groups.weight - groups.hits
+    np.maximum(wrong, 0, out=wrong)
     return {
         "auroc": _auroc(right, wrong),
         "aupr_error": _average_precision(wrong, groups.weight),
@@ -28,9 +29,11 @@ def detection_of_state(
 
 def _auroc(right: np.ndarray, wrong: np.ndarray) -> float:
     """The share of pairs of a right and a wrong one in order; ties count half."""
-    below = np.cumsum(wrong) - wrong / 2
+    below = np.cumsum(wrong)
+    below -= wrong / 2
+    below *= right
     pairs = right.sum() * wrong.sum()
-    return float((right * below).sum() / pairs) if pairs > 0 else float("nan")
+    return float(below.sum() / pairs) if pairs > 0 else float("nan")
 
 
 def _average_precision(found: np.ndarray, weight: np.ndarray) -> float:
@@ -38,8 +41,10 @@ def _average_precision(found: np.ndarray, weight: np.ndarray) -> float:
     total = found.sum()
     if total == 0:
         return float("nan")
-    precision = np.cumsum(found) / np.cumsum(weight)
-    return float((precision * found).sum() / total)
+    precision = np.cumsum(found)
+    precision /= np.cumsum(weight)
+    precision *= found
+    return float(precision.sum() / total)
 
 
 def _false_positive_rate(
@@ -48,8 +53,10 @@ def _false_positive_rate(
     """The share of errors at or above the threshold that keeps that many right ones."""
     if wrong.sum() == 0 or groups.hits.sum() == 0:
         return float("nan")
-    kept = np.cumsum(groups.hits[::-1])[::-1] / groups.hits.sum()
-    threshold = np.flatnonzero(kept >= tpr_level * (1 - 1e-12))[-1]
+    kept = np.cumsum(groups.hits[::-1])
+    kept /= groups.hits.sum()
+    first = np.searchsorted(kept, tpr_level * (1 - 1e-12))
+    threshold = len(kept) - 1 - first
     return float(wrong[threshold:].sum() / wrong.sum())
 
 

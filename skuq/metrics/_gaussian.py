@@ -18,8 +18,12 @@ def gaussian_log_loss_sum(
 
     def loss(y: Array, mean: Array, std: Array) -> Array:
         check_std(std)
-        z = (y - mean) / std
-        return z * z / 2 + array_namespace(std).log(std) + log(2 * pi) / 2
+        values = (y - mean) / std
+        values *= values
+        values /= 2
+        values += array_namespace(std).log(std)
+        values += log(2 * pi) / 2
+        return values
 
     return mean_loss(table, loss)
 

@@ -46,8 +46,11 @@ def interval_score_sum(
 
     def loss(y: Array, lower: Array, upper: Array) -> Array:
         xp = array_namespace(y)
-        miss = xp.maximum(lower - y, y - upper)
-        return width(lower, upper) + 2 / alpha * xp.where(miss > 0, miss, 0.0)
+        values = xp.maximum(lower - y, y - upper)
+        values = xp.maximum(values, 0.0)
+        values *= 2 / alpha
+        values += width(lower, upper)
+        return values
 
     return mean_loss(interval_table(sample_weight, y_true, y_lower, y_upper), loss)
 

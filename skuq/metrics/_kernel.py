@@ -13,7 +13,7 @@ from scipy.spatial.distance import cdist, pdist
 from scipy.special import ndtr
 
 from skuq._core._accumulator import Accumulator, collected
-from skuq._core._arrays import to_numpy
+from skuq._core._binning import gather
 from skuq._core._checks import check_option
 from skuq._core._outcomes import proba_block
 from skuq.exceptions import InputError, NoSamplesError
@@ -25,6 +25,8 @@ ESTIMATORS = ("unbiased", "biased", "linear")
 KERNELS = ("laplacian", "gaussian")
 PAIRS = 2**22  # kernel values at a time
 MEDIAN_SAMPLES = 1000  # whose distances give the bandwidth
+CELLS = 2**20  # of the range of probabilities, to look up numbers by
+CHUNK = 2**14  # rows or pairs of neighbours at a time
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,20 @@ class CollectedRows(Accumulator):
     code: np.ndarray = collected()
     weight: np.ndarray | None = collected()
 
-    def residuals(self) -> np.ndarray:
+    def residuals(self, rows: slice = slice(None)) -> np.ndarray:
         """The rows d_i, `(n_samples, n_classes)`."""
-        residual = -self.proba.T.astype(np.float64)
-        residual[np.arange(len(residual)), self.code] += 1
+        residual = -self.proba.T[rows].astype(np.float64)
+        residual[np.arange(len(residual)), self.code[rows]] += 1
         return residual
+
+    def counted(self) -> "CollectedRows":
+        """The samples that have a weight."""
+        if self.weight is None or self.weight.all():
+            return self
+        some = self.weight > 0
+        if not some.any():
+            raise NoSamplesError("no sample that counts has a weight above zero.")
+        return CollectedRows(self.proba[:, some], self.code[some], self.weight[some])
 
 
 def collected_rows(
@@ -68,13 +79,9 @@ def collected_rows(
         labels=labels,
         ignore_index=ignore_index,
     )
-    blocks = [proba_block(table, window) for window in table.windows()]
-    weights = [to_numpy(b.weight) for b in blocks if b.weight is not None]
-    return CollectedRows(
-        np.concatenate([to_numpy(b.scores) for b in blocks], axis=1),
-        np.concatenate([to_numpy(b.codes) for b in blocks]).astype(np.intp),
-        np.concatenate(weights) if weights else None,
-    )
+    blocks = (proba_block(table, window) for window in table.windows())
+    proba, code, weight = gather(blocks, table.n_scores // table.n_columns)
+    return CollectedRows(proba, code.astype(np.int32), weight)
 
 
 def kernel_error_of_state(
@@ -86,7 +93,8 @@ def kernel_error_of_state(
 ) -> float:
     """The squared kernel calibration error of a state."""
     check_option("estimator", estimator, ESTIMATORS)
-    p, d, weight = _counted_rows(state)
+    state = state.counted()
+    p = state.proba.T
     if len(p) < 2 and estimator != "biased":
         raise InputError(
             f"the {estimator} estimator needs two samples with a weight above zero, "
@@ -94,8 +102,14 @@ def kernel_error_of_state(
         )
     width = _checked_bandwidth(p, kernel, bandwidth)
     if estimator == "linear":
-        values, pair_weight = _neighbours(p, d, weight, kernel, width)
+        values = _neighbours(p, state, kernel, width)
+        if state.weight is None:
+            return float(values.mean())
+        n = 2 * len(values)
+        pair_weight = state.weight[0:n:2] * state.weight[1:n:2]
         return float((values * pair_weight).sum() / pair_weight.sum())
+    p, d = p.astype(np.float64), state.residuals()
+    weight = np.ones(len(p)) if state.weight is None else state.weight
     d = d * weight[:, None]
     total = sum(
         float((gram * (d[rows] @ d.T)).sum()) for rows, gram in _grams(p, kernel, width)
@@ -104,17 +118,6 @@ def kernel_error_of_state(
         return float(total / weight.sum() ** 2)
     pairs = weight.sum() ** 2 - (weight**2).sum()
     return float((total - (d**2).sum()) / pairs)
-
-
-def _counted_rows(state: CollectedRows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Probabilities, residuals and weights of the samples that have a weight."""
-    p, d = state.proba.T.astype(np.float64), state.residuals()
-    if state.weight is None:
-        return p, d, np.ones(len(p))
-    some = state.weight > 0
-    if not some.any():
-        raise NoSamplesError("no sample that counts has a weight above zero.")
-    return p[some], d[some], state.weight[some]
 
 
 def _checked_bandwidth(p: np.ndarray, kernel: str, bandwidth: float | str) -> float:
@@ -132,11 +135,31 @@ def _median_distance(p: np.ndarray) -> float:
 
     The rows are put in order first, so that the order of samples does not matter.
     """
-    ordered = p[np.lexsort(p.T)]
-    some = ordered[:: -(-len(p) // MEDIAN_SAMPLES)]
-    distance = pdist(some)
+    distance = pdist(_spread_rows(p, -(-len(p) // MEDIAN_SAMPLES)))
     distance = distance[distance > 0]
     return float(np.median(distance)) if len(distance) else 1.0
+
+
+def _spread_rows(p: np.ndarray, step: int) -> np.ndarray:
+    """Every so many rows in the order of their last number, then of that before, ...
+
+    Sorting the last numbers alone is faster; the few rows that may hold those wanted
+    are then put in order.
+    """
+    ordered = np.sort(p[:, -1])
+    place = np.arange(0, len(p), step)
+    wanted = ordered[place]
+    among_equal = place - np.searchsorted(ordered, wanted)
+    marked = np.zeros(CELLS, dtype=bool)
+    marked[_cell(wanted)] = True
+    pieces = (p[start : start + CHUNK] for start in range(0, len(p), CHUNK))
+    few = np.concatenate([piece[marked[_cell(piece[:, -1])]] for piece in pieces])
+    few = few[np.lexsort(few.T)].astype(np.float64)
+    return np.asarray(few[np.searchsorted(few[:, -1], wanted) + among_equal])
+
+
+def _cell(p: np.ndarray) -> np.ndarray:
+    return np.asarray(np.clip(p * CELLS, 0, CELLS - 1).astype(np.int32))
 
 
 def _kernel(distance: np.ndarray, kernel: str, width: float) -> np.ndarray:
@@ -156,13 +179,18 @@ def _grams(
 
 
 def _neighbours(
-    p: np.ndarray, d: np.ndarray, weight: np.ndarray, kernel: str, width: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """H of the samples 1 and 2, 3 and 4, ..., and the products of their weights."""
-    n = len(p) // 2 * 2
-    distance = np.sqrt(((p[0:n:2] - p[1:n:2]) ** 2).sum(axis=1))
-    values = _kernel(distance, kernel, width) * (d[0:n:2] * d[1:n:2]).sum(axis=1)
-    return values, weight[0:n:2] * weight[1:n:2]
+    p: np.ndarray, state: CollectedRows, kernel: str, width: float
+) -> np.ndarray:
+    """H of the samples 1 and 2, 3 and 4, ..., some pairs at a time."""
+    values = np.empty(len(p) // 2)
+    for start in range(0, len(values), CHUNK):
+        stop = min(start + CHUNK, len(values))
+        rows = slice(2 * start, 2 * stop)
+        near, d = p[rows].astype(np.float64), state.residuals(rows)
+        distance = np.sqrt(((near[0::2] - near[1::2]) ** 2).sum(axis=1))
+        values[start:stop] = _kernel(distance, kernel, width)
+        values[start:stop] *= (d[0::2] * d[1::2]).sum(axis=1)
+    return values
 
 
 @streams_with(collected_rows, kernel_error_of_state)
@@ -340,8 +368,7 @@ def kernel_calibration_test(
         raise InputError(f"a test needs at least 4 samples, got {len(p)}.")
     width = _checked_bandwidth(p, kernel, bandwidth)
     if estimator == "linear":
-        values, _ = _neighbours(p, state.residuals(), np.ones(len(p)), kernel, width)
-        z = _z_score(values)
+        z = _z_score(_neighbours(p, state, kernel, width))
         return CalibrationTestResult(z, float(ndtr(-z)))
     if n_resamples < 1:
         raise InputError(f"n_resamples must be at least 1, got {n_resamples}.")

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skuq._core._accumulator import Accumulator, collected, summed
-from skuq._core._arrays import Array, array_namespace, to_library_of
+from skuq._core._arrays import array_namespace, to_library_of
 from skuq._core._checks import check_option
 from skuq.exceptions import InputError, NoSamplesError
 from skuq.metrics._pixels import (
@@ -20,9 +20,11 @@ from skuq.metrics._pixels import (
     PixelTable,
     count_by_image,
     count_codes,
+    count_pairs,
+    count_true,
     kept,
     pixel_table,
-    to_code,
+    row_sizes,
 )
 
 AVERAGES = ("image", "pooled", "error")
@@ -119,7 +121,7 @@ def counts_above(
     bounds = check_thresholds(thresholds)
     return counts_of(
         pixel_table(y_true, y_pred, uncertainty, **options),
-        lambda pixels: _code(pixels, bounds),
+        lambda pixels: _count_above(pixels, bounds),
         2 * (len(bounds) + 1),
         setting=tuple(bounds.tolist()),
         pooled=average == "pooled",
@@ -152,14 +154,14 @@ def overlap_counts(
 
 def counts_of(
     table: PixelTable,
-    code_of: Callable[[Pixels], Array],
+    count: Callable[[Pixels], np.ndarray],
     n_codes: int,
     *,
     setting: tuple[Any, ...],
     pooled: bool,
 ) -> Counts:
     """Counts of the codes of each image or, `pooled`, of all images."""
-    counts = count_codes(table, code_of, n_codes, pooled=pooled)
+    counts = count_codes(table, count, n_codes, pooled=pooled)
     if pooled:
         return PooledCounts(setting, counts)
     return ImageCounts(setting, counts, table.weight)
@@ -186,17 +188,18 @@ def check_thresholds(thresholds: Any) -> np.ndarray:
     return values
 
 
-def _code(pixels: Pixels, thresholds: np.ndarray) -> Array:
-    """Twice the number of thresholds below the uncertainty, plus one for an error."""
+def _count_above(pixels: Pixels, thresholds: np.ndarray) -> np.ndarray:
+    """Pixels of each code: twice the thresholds below, plus one for an error."""
     u, wrong = pixels.uncertainty, pixels.flag(pixels.y_true != pixels.y_pred)
     if len(thresholds) == 1:
-        return to_code(u > float(thresholds[0]), wrong)
+        return count_pairs(u > float(thresholds[0]), wrong, pixels.counts)
     xp = array_namespace(u)
     # In the precision of the uncertainty, as a comparison with a number is.
     bounds = xp.astype(to_library_of(thresholds, u), u.dtype)
     below = xp.searchsorted(bounds, xp.reshape(u, (-1,)), side="left")
     below = xp.reshape(xp.astype(below, xp.int64), u.shape)
-    return 2 * below + xp.astype(wrong, xp.int64)
+    code = 2 * below + xp.astype(wrong, xp.int64)
+    return count_by_image(code, pixels.counts, 2 * (len(thresholds) + 1))
 
 
 def collect_pixels(
@@ -208,14 +211,16 @@ def collect_pixels(
     single = "float32" in str(table.uncertainty.dtype)
     u = np.empty(n_pixels, dtype=np.float32 if single else np.float64)
     wrong, end = np.empty(n_pixels, dtype=bool), 0
-    outcome = np.zeros((len(table.weight), 2))
+    size = np.zeros(len(table.weight), dtype=np.int64)
+    errors = np.zeros(len(table.weight))
     for pixels in table:
         error = pixels.flag(pixels.y_true != pixels.y_pred)
-        outcome[pixels.images] += count_by_image(to_code(error), pixels.counts, 2)
+        size[pixels.images] += row_sizes(error, pixels.counts)
+        counted = error if pixels.counts is None else error & pixels.counts
+        errors[pixels.images] += count_true(counted)
         part = kept(pixels.uncertainty, pixels)
         start, end = end, end + len(part)
         u[start:end], wrong[start:end] = part, kept(error, pixels)
-    size, errors = outcome.sum(axis=1).astype(np.int64), outcome[:, 1]
     return CollectedPixels(size, errors, table.weight, u[:end], wrong[:end])
 
 

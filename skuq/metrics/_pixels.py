@@ -28,6 +28,8 @@ from skuq._core._blocks import ScoreTable, Window
 from skuq._core._checks import check_weight, host_summary
 from skuq.exceptions import InputError
 
+LONG_ROW = 2**12  # pixels from which a call for each row pays
+
 
 class Pixels(NamedTuple):
     """Some pixels of some images, all `(n_images, n_pixels)`.
@@ -190,16 +192,21 @@ def _check_finite(u: Array, counts: Array | None) -> None:
 
 
 def count_codes(
-    table: PixelTable, code_of: Callable[[Pixels], Array], n_codes: int, *, pooled: bool
+    table: PixelTable,
+    count: Callable[[Pixels], np.ndarray],
+    n_codes: int,
+    *,
+    pooled: bool,
 ) -> np.ndarray:
     """How many pixels of each image have each code, `(n_codes, n_images)`.
 
-    With `pooled` there is one column, the sum over images by their weights.
+    `count` says so of some pixels, `(n_images, n_codes)`.  With `pooled` there is one
+    column, the sum over images by their weights.
     """
     n_images = table.weight.shape[0]
     total = np.zeros((1 if pooled else n_images, n_codes))
     for pixels in table:
-        part = count_by_image(code_of(pixels), pixels.counts, n_codes)
+        part = count(pixels)
         if pooled:
             total[0] += table.weight[pixels.images] @ part
         else:
@@ -218,6 +225,31 @@ def count_by_image(code: Array, counts: Array | None, n_codes: int) -> np.ndarra
         code = code + n_slots * image[:, None]
     flat = bincount(xp.reshape(code, (-1,)), None, n_images * n_slots)
     return flat.reshape(n_images, n_slots)[:, :n_codes]
+
+
+def count_pairs(high: Array, low: Array, counts: Array | None) -> np.ndarray:
+    """`count_by_image` of ``to_code(high, low)``, without the codes."""
+    if counts is not None:
+        high, low = high & counts, low & counts
+    size = row_sizes(high, counts)
+    both, highs, lows = (count_true(x) for x in (high & low, high, low))
+    pairs = [size - highs - lows + both, lows - both, highs - both, both]
+    return np.stack(pairs, axis=1)
+
+
+def row_sizes(flags: Array, counts: Array | None) -> np.ndarray:
+    """How many pixels count in each row of flags, `(n_images,)`."""
+    if counts is None:
+        return np.full(flags.shape[0], flags.shape[1])
+    return count_true(counts)
+
+
+def count_true(flags: Array) -> np.ndarray:
+    """How many are True in each row, `(n_images,)`, on the host."""
+    if is_numpy_array(flags) and flags.shape[1] >= LONG_ROW:
+        return np.array([np.count_nonzero(row) for row in flags])
+    xp = array_namespace(flags)
+    return to_numpy(xp.sum(xp.astype(flags, xp.int64), axis=1))
 
 
 def to_code(*flags: Array) -> Array:

@@ -14,7 +14,7 @@ from skuq._core._arrays import (
     pick,
     to_numpy,
 )
-from skuq._core._blocks import Block, ScoreTable
+from skuq._core._blocks import HOST_BLOCK, LEAST, Block, ScoreTable
 from skuq._core._checks import check_option
 from skuq._core._links import LEAST_PROBABILITY
 from skuq._core._outcomes import proba_block
@@ -23,13 +23,16 @@ from skuq.exceptions import InputError
 from skuq.metrics._inputs import score_table
 from skuq.metrics._streaming import streams_with
 
+LARGE_BLOCK = 4 * HOST_BLOCK  # runs of pixels long enough for reductions over classes
+
 Loss = Callable[[Block], Array]
 Terms = tuple[ScoreTable, Loss]
 
 
 def losses_of(table: ScoreTable, loss: Loss) -> Iterator[tuple[Array, Array | None]]:
     """A loss of each column of the blocks of a table, with the weights."""
-    for window in table.windows():
+    size = max(LARGE_BLOCK, LEAST * table.n_columns)
+    for window in table.windows(size):
         block = proba_block(table, window)
         if block.scores.shape[1]:
             xp = array_namespace(block.scores)

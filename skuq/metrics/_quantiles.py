@@ -40,12 +40,13 @@ def pinball_sum(
     """The mergeable statistic behind `pinball_loss`."""
     levels = check_levels(quantile_levels, "quantile_levels")
     table = quantile_table(sample_weight, y_true, y_quantiles, levels)
+    # max(q e, (q - 1) e) is (q - 1/2) e + |e| / 2.
+    tilt = (levels.reshape(-1) - 0.5) / levels.size
 
     def loss(y: Array, quantiles: Array) -> Array:
         xp = array_namespace(quantiles)
-        q = beside(levels.reshape(-1, 1), quantiles)
-        error = y - quantiles
-        return xp.mean(xp.maximum(q * error, (q - 1) * error), axis=0)
+        error = xp.reshape(y - quantiles, (levels.size, -1))
+        return beside(tilt, error) @ error + xp.mean(xp.abs(error), axis=0) / 2
 
     return mean_loss(table, loss)
 

@@ -26,7 +26,6 @@ from skuq._core._arrays import (
 )
 from skuq._core._blocks import HOST_BLOCK, LEAST, ScoreTable, Window
 from skuq._core._checks import check_weight
-from skuq._core._threads import map_windows
 from skuq.exceptions import InputError, NoSamplesError
 
 Result = TypeVar("Result")
@@ -55,32 +54,43 @@ class SampleTable:
     columns: dict[str, ScoreTable]
     flat: frozenset[str]
 
-    def map(self, function: Callable[..., Result]) -> Iterator[Result]:
+    def map(
+        self, function: Callable[..., Result], *, checked: bool = True
+    ) -> Iterator[Result]:
         """The results of ``function(weight, *blocks)`` for all blocks, in order.
 
         A block is float64, `(m,)`, or `(n_rows, m)` where there are several values for
         an observed one; weight is `(m,)` or None.  The m follow one another in the
-        order of the flattened observed values.
+        order of the flattened observed values.  With ``checked=False`` NaN and infinity
+        are left to `function`.
         """
         widest = max(self.columns.values(), key=lambda table: table.n_columns)
 
         def part(window: Window) -> Result:
             weight = widest.targets(window)[1]
-            blocks = [self._block(name, window) for name in self.columns]
-            return function(weight, *blocks)
+            blocks = {name: self._block(name, window) for name in self.columns}
+            if checked:
+                for name, block in blocks.items():
+                    check_finite(block, name)
+            return function(weight, *blocks.values())
 
-        # Half a block of scores: these are float64, and several at a time.
-        size = max(HOST_BLOCK // 2, LEAST * widest.n_columns)
-        return map_windows(part, widest, widest.windows(size))
+        # Few operations each, so larger windows pay; threads only wait for one another.
+        size = max(2 * HOST_BLOCK, LEAST * widest.n_columns)
+        return map(part, widest.windows(size))
 
     def _block(self, name: str, window: Window) -> Array:
         block = self.columns[name].columns(window)
         xp = array_namespace(block)
         block = xp.astype(block, accumulator_dtype(block), copy=False)
-        if not bool(xp.all(xp.isfinite(block))):
-            what = "NaN" if bool(xp.any(xp.isnan(block))) else "infinity"
-            raise InputError(f"{name} contains {what}: drop or repair those samples.")
         return block[0, ...] if name in self.flat else block
+
+
+def check_finite(block: Array, name: str) -> None:
+    """Refuse NaN and infinity."""
+    xp = array_namespace(block)
+    if not bool(xp.all(xp.isfinite(block))):
+        what = "NaN" if bool(xp.any(xp.isnan(block))) else "infinity"
+        raise InputError(f"{name} contains {what}: drop or repair those samples.")
 
 
 def sample_table(

@@ -142,7 +142,8 @@ def area_of_ranks(
     """The area under the curve that a statistic holds."""
     check_option("risk", risk, RISKS)
     groups = surest_first(state.groups())
-    weight, wrong = groups.weight, np.maximum(groups.weight - groups.hits, 0)
+    weight, wrong = groups.weight, groups.weight - groups.hits
+    np.maximum(wrong, 0, out=wrong)
     area = selective_area if risk == "selective" else generalized_area
     value = area(weight, wrong)
     if not excess:

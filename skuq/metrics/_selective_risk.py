@@ -5,10 +5,14 @@ and loss E are kept.  Within a group samples come in random order, so that the l
 the j-th kept sample grows as E + e j / m on average.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from scipy.special import digamma
 
 from skuq._core._sorting import TieGroups
+
+CHUNK = 2**15  # groups at a time
 
 
 def surest_first(groups: TieGroups) -> TieGroups:
@@ -27,15 +31,38 @@ def selective_area(weight: np.ndarray, loss: np.ndarray) -> float:
     ``sum_{j=1..m} (E + e j / m) / (C + j)`` is a difference of digamma functions, which
     takes a weight of two as two samples, and any other weight in between.
     """
-    before = np.cumsum(weight) - weight
-    before[0] = 0.0
-    lost = np.cumsum(loss) - loss
-    harmonic = digamma(before + weight + 1) - digamma(before + 1)
-    areas = loss + (lost - loss * before / weight) * harmonic
-    return float(areas.sum() / weight.sum())
+    area = 0.0
+    for m, e, before, lost in _pieces(weight, loss):
+        lost -= e * before / m
+        lost *= _harmonic(before, m)
+        area += float(e.sum() + lost.sum())
+    return area / float(weight.sum())
+
+
+def _pieces(weight: np.ndarray, loss: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+    """Of some groups at a time m, e, C and E."""
+    kept, lost = 0.0, 0.0
+    for start in range(0, len(weight), CHUNK):
+        part = slice(start, start + CHUNK)
+        m, e = weight[part], loss[part]
+        yield m, e, kept + (np.cumsum(m) - m), lost + (np.cumsum(e) - e)
+        kept += float(m.sum())
+        lost += float(e.sum())
+
+
+def _harmonic(before: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """``sum_{j=1..m} 1 / (C + j)`` of each group."""
+    total = before + 1
+    np.reciprocal(total, out=total)
+    several = np.flatnonzero(weight != 1)
+    first = before[several] + 1
+    total[several] = digamma(first + weight[several]) - digamma(first)
+    return np.asarray(total)
 
 
 def generalized_area(weight: np.ndarray, loss: np.ndarray) -> float:
     """The area under loss kept per sample of all, over the share kept (trapezoids)."""
-    lost = np.cumsum(loss) - loss / 2
-    return float((weight * lost).sum() / weight.sum() ** 2)
+    area = 0.0
+    for m, e, _, lost in _pieces(weight, loss):
+        area += float((m * (lost + e / 2)).sum())
+    return area / float(weight.sum()) ** 2

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import reduce
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from skuq._core._accumulator import Accumulator, summed
 from skuq._core._arrays import Array, array_namespace
 from skuq._core._checks import check_option
-from skuq.metrics._regression_inputs import check_std, sample_table
+from skuq.metrics._regression_inputs import check_finite, check_std, sample_table
 from skuq.metrics._streaming import streams_with
 
 AVERAGES = ("rms", "mean")
@@ -29,16 +30,18 @@ def spread_sums(y_std: Any, *, sample_weight: Any = None) -> SpreadSums:
     table = sample_table(sample_weight, y_std=y_std)
 
     def sums(weight: Array | None, std: Array) -> np.ndarray:
-        check_std(std, positive=False)
         xp = array_namespace(std)
+        total = 0.0
+        if not (xp.min(std) >= 0 and isfinite(total := float(xp.sum(std)))):
+            check_finite(std, "y_std")
+            check_std(std, positive=False)
         if weight is None:
-            parts, mass = (std, std * std), float(std.shape[0])
-        else:
-            mass, std_mass = float(xp.sum(weight)), weight * std
-            parts = (std_mass, std_mass * std)
-        return np.array([*(float(xp.sum(x)) for x in parts), mass])
+            return np.array([total, float(xp.sum(std * std)), std.shape[0]])
+        weighted = weight * std
+        parts = xp.sum(weighted), xp.sum(weighted * std), xp.sum(weight)
+        return np.array([float(x) for x in parts])
 
-    return SpreadSums(*reduce(np.add, table.map(sums)).tolist())
+    return SpreadSums(*reduce(np.add, table.map(sums, checked=False)).tolist())
 
 
 def spread_of_state(state: SpreadSums, *, average: str = "rms") -> float:

@@ -57,10 +57,12 @@ def slope_of_state(state: CollectedOutcomes) -> SlopeIntercept:
 
 
 def _log_odds(score: np.ndarray) -> np.ndarray:
-    p = np.clip(score.astype(np.float64), LEAST_PROBABILITY, LARGEST_SHARE)
-    odds = np.log(p)
-    odds -= np.log1p(-p)
-    return np.asarray(odds)
+    odds = np.empty(len(score))
+    for start in range(0, len(score), CHUNK):
+        part = slice(start, start + CHUNK)
+        p = np.clip(score[part].astype(np.float64), LEAST_PROBABILITY, LARGEST_SHARE)
+        odds[part] = np.log(p) - np.log1p(-p)
+    return odds
 
 
 def _shift(stated: np.ndarray, row: Ordered) -> float:
@@ -103,17 +105,25 @@ def _sums(
 
 def _refuse_separated(row: Ordered) -> None:
     """Without overlap of the two outcomes the most likely slope is infinite."""
-    some = np.ones(len(row.score), bool) if row.weight is None else row.weight > 0
-    hit, missed = row.score[some & row.outcome], row.score[some & ~row.outcome]
-    if not (len(hit) and len(missed)):
+    some = True if row.weight is None else row.weight > 0
+    hit, missed = (_ends(row.score, some & y) for y in (row.outcome, ~row.outcome))
+    if hit is None or missed is None:
         raise InputError(
             "all outcomes are the same, so there is no slope: pass samples of both."
         )
-    if hit.min() >= missed.max() or missed.min() >= hit.max():
+    if hit[0] >= missed[1] or missed[0] >= hit[1]:
         raise InputError(
             "probabilities separate the outcomes (or are all equal), so the slope is "
             "not finite: pass more samples."
         )
+
+
+def _ends(score: np.ndarray, some: np.ndarray) -> tuple[float, float] | None:
+    """The least and the largest score of some; None if there are none."""
+    if not some.any():
+        return None
+    least = np.min(score, where=some, initial=np.inf)
+    return float(least), float(np.max(score, where=some, initial=-np.inf))
 
 
 def slope_outcomes(

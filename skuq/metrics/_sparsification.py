@@ -7,6 +7,7 @@ import numpy as np
 
 from skuq._core._accumulator import Accumulator, collected
 from skuq._core._arrays import Array, to_numpy
+from skuq._core._binning import gather
 from skuq._core._checks import check_option
 from skuq._core._sorting import TieGroups, tie_groups
 from skuq.exceptions import InputError, NoSamplesError
@@ -39,7 +40,10 @@ class RankedErrors(Accumulator):
     weight: np.ndarray | None = collected()
 
     def groups(self, *, oracle: bool = False) -> TieGroups:
-        """Weight and loss of each distinct uncertainty, or of each error, ascending."""
+        """Weight and loss of each distinct uncertainty, or of errors, ascending."""
+        if oracle and self.weight is None:  # the order of equal errors cannot matter
+            loss = np.sort(self.loss).astype(np.float64, copy=False)
+            return TieGroups(loss, np.ones(len(loss)), loss)
         by = self.loss if oracle else self.uncertainty
         return tie_groups(by, self.loss, self.weight).counted()
 
@@ -65,8 +69,8 @@ def ranked_errors(
         loss = np.abs(difference) if error == "absolute" else difference**2
         return [to_numpy(unsure), loss] + ([] if weight is None else [to_numpy(weight)])
 
-    parts = list(table.map(columns))
-    unsure, loss, *weights = (np.concatenate(p) for p in zip(*parts, strict=True))
+    n_values = next(iter(table.columns.values())).n_scores
+    unsure, loss, *weights = gather(table.map(columns), n_values)
     return RankedErrors(error, unsure, loss, weights[0] if weights else None)
 
 
@@ -168,17 +172,18 @@ def sparsification_curve(
 
 def sparsification_of_state(state: RankedErrors, *, normalize: bool = False) -> float:
     """The area between the curves that a statistic holds."""
-    areas = []
-    for oracle in (False, True):
-        groups = state.groups(oracle=oracle)
-        if not len(groups.score):
-            raise NoSamplesError("no sample that counts has a weight above zero.")
-        areas.append(selective_area(groups.weight, groups.hits))
-    area = max(areas[0] - areas[1], 0.0)
+    area = max(_area(state) - _area(state, oracle=True), 0.0)
     if not normalize:
         return area
-    mean = float(groups.hits.sum() / groups.weight.sum())
+    mean = float(np.average(state.loss, weights=state.weight))
     return area / mean if mean > 0 else 0.0
+
+
+def _area(state: RankedErrors, *, oracle: bool = False) -> float:
+    groups = state.groups(oracle=oracle)
+    if not len(groups.score):
+        raise NoSamplesError("no sample that counts has a weight above zero.")
+    return selective_area(groups.weight, groups.hits)
 
 
 @streams_with(ranked_errors, sparsification_of_state)

@@ -11,6 +11,7 @@ import numpy as np
 
 from skuq._core._accumulator import Accumulator, collected
 from skuq._core._arrays import Array, to_numpy
+from skuq._core._binning import gather
 from skuq._core._checks import check_option
 from skuq._core._quantile_edges import quantile_edges
 from skuq.exceptions import InputError
@@ -18,6 +19,8 @@ from skuq.metrics._regression_inputs import check_std, sample_table
 from skuq.metrics._streaming import streams_with
 
 STRATEGIES = ("quantile", "uniform")
+CHUNK = 2**14  # samples at a time
+FEW_EDGES = 40
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,8 @@ def squared_errors(
         found = [std, (y - mean) ** 2, *([] if weight is None else [weight])]
         return tuple(to_numpy(x).astype(np.float64, copy=False) for x in found)
 
-    std, error, *weights = map(np.concatenate, zip(*table.map(part), strict=True))
+    n_values = next(iter(table.columns.values())).n_scores
+    std, error, *weights = gather(table.map(part), n_values)
     if not weights:
         return CollectedErrors(std, error, None)
     some = weights[0] > 0  # the rest must not stretch the range of the bins
@@ -66,31 +70,41 @@ class VarianceBins(NamedTuple):
 
 
 def inner_edges(
-    state: CollectedErrors, score: np.ndarray, n_bins: int, strategy: str
+    state: CollectedErrors, n_bins: int, strategy: str, power: int = 1
 ) -> np.ndarray:
-    """The edges between bins of `score`."""
+    """The edges between bins of the standard deviation, or of its square."""
     check_option("strategy", strategy, STRATEGIES)
     if not (isinstance(n_bins, (int, np.integer)) and n_bins >= 1):
         raise InputError(f"n_bins must be an int of at least 1, got {n_bins!r}.")
     if strategy == "quantile":
-        return quantile_edges(score, state.weight, int(n_bins))[1:-1]
-    return np.linspace(score.min(), score.max(), n_bins + 1)[1:-1]
+        return quantile_edges(state.std, state.weight, int(n_bins))[1:-1] ** power
+    low, high = state.std.min() ** power, state.std.max() ** power
+    return np.linspace(low, high, n_bins + 1)[1:-1]
 
 
-def bins_of(
-    state: CollectedErrors, score: np.ndarray, edges: np.ndarray
-) -> VarianceBins:
-    """Bins (lo, hi] of `score`."""
-    index = np.searchsorted(edges, score, side="left")
+def bins_of(state: CollectedErrors, edges: np.ndarray, power: int = 1) -> VarianceBins:
+    """Bins (lo, hi] of the standard deviation to a power, summed piece by piece."""
+    n_bins = len(edges) + 1
+    sums = np.zeros((3, n_bins))
+    for start in range(0, len(state.std), CHUNK):
+        part = slice(start, start + CHUNK)
+        std, error = state.std[part], state.squared_error[part]
+        weight = np.ones(len(std)) if state.weight is None else state.weight[part]
+        index = _index(std**power, edges)
+        terms = (weight, weight * std**2, weight * error)
+        sums += [np.bincount(index, term, n_bins) for term in terms]
+    some = np.where(sums[0] > 0, sums[0], 1)
+    return VarianceBins(sums[0], sums[1] / some, sums[2] / some)
 
-    def total(values: np.ndarray) -> np.ndarray:
-        weighted = values if state.weight is None else values * state.weight
-        return np.bincount(index, weighted, len(edges) + 1)
 
-    weight = total(np.ones(len(index)))
-    some = np.where(weight > 0, weight, 1)
-    variance, squared_error = total(state.std**2), total(state.squared_error)
-    return VarianceBins(weight, variance / some, squared_error / some)
+def _index(score: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """The number of edges below each score; few are counted faster than searched."""
+    if len(edges) > FEW_EDGES:
+        return np.searchsorted(edges, score, side="left")
+    index = np.zeros(len(score), dtype=np.int8)
+    for edge in edges:
+        index += score > edge
+    return index.astype(np.intp)
 
 
 def relative_gaps(bins: VarianceBins) -> np.ndarray:
@@ -105,8 +119,7 @@ def normalized_error_of_state(
 ) -> float:
     """The ENCE that a statistic holds."""
     check_std(state.std)
-    edges = inner_edges(state, state.std, n_bins, strategy)
-    bins = bins_of(state, state.std, edges)
+    bins = bins_of(state, inner_edges(state, n_bins, strategy))
     return float(np.mean(np.abs(relative_gaps(bins))[bins.weight > 0]))
 
 
@@ -118,8 +131,8 @@ def normalized_deviation(
     strategy: str = "quantile",
 ) -> float:
     """The mean distance of relative gaps, in the bins of `origin` that both fill."""
-    edges = inner_edges(origin, origin.std, n_bins, strategy)
-    here, there = (bins_of(x, x.std, edges) for x in (state, origin))
+    edges = inner_edges(origin, n_bins, strategy)
+    here, there = (bins_of(x, edges) for x in (state, origin))
     both = (here.weight > 0) & (there.weight > 0)
     return float(np.mean(np.abs(relative_gaps(here) - relative_gaps(there))[both]))
 
@@ -203,8 +216,7 @@ def variance_error_of_state(
     state: CollectedErrors, *, n_bins: int = 15, strategy: str = "uniform"
 ) -> float:
     """The UCE that a statistic holds."""
-    score = state.std**2
-    bins = bins_of(state, score, inner_edges(state, score, n_bins, strategy))
+    bins = bins_of(state, inner_edges(state, n_bins, strategy, power=2), power=2)
     gap = np.abs(bins.squared_error - bins.variance)
     return float(np.average(gap, weights=bins.weight))
 
@@ -217,8 +229,8 @@ def variance_deviation(
     strategy: str = "uniform",
 ) -> float:
     """The mean distance of gaps, in the bins of `origin` that both fill."""
-    edges = inner_edges(origin, origin.std**2, n_bins, strategy)
-    here, there = (bins_of(x, x.std**2, edges) for x in (state, origin))
+    edges = inner_edges(origin, n_bins, strategy, power=2)
+    here, there = (bins_of(x, edges, power=2) for x in (state, origin))
     gaps = [bins.squared_error - bins.variance for bins in (here, there)]
     weight = np.where(here.weight > 0, there.weight, 0)
     return float(np.average(np.abs(gaps[0] - gaps[1]), weights=weight))

@@ -10,6 +10,8 @@ from skuq._core._arrays import bincount
 from skuq._core._binning import (
     Binning,
     BinSums,
+    CollectedOutcomes,
+    gather,
     searched_index,
     sum_in_bins,
     uniform_index,
@@ -195,3 +197,27 @@ def test_counts_agree_on_every_library(xp, rng):
     got = bincount(xp.asarray(index), xp.asarray(weight), 8)
     np.testing.assert_allclose(got, expected, rtol=1e-12)
     assert bincount(xp.asarray(index), None, 8).sum() == 50
+
+
+def test_parts_are_gathered_end_to_end():
+    parts = [(np.eye(2), None, np.arange(2)), (np.ones((2, 3)), None, np.arange(3))]
+    table, nothing, line = gather(iter(parts), 7)
+    assert table.tolist() == [[1, 0, 1, 1, 1], [0, 1, 1, 1, 1]]
+    assert nothing is None
+    assert line.tolist() == [0, 1, 0, 1, 2]
+
+
+@pytest.mark.parametrize("closed", ["right", "left"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_cuts_of_sorted_scores_sum_as_a_search_of_each_score(closed, weighted, rng):
+    score = np.round(rng.random((3, 200)), 2).astype(np.float32)
+    outcome = rng.random((3, 200)) < score
+    weight = rng.random(200) if weighted else None
+    binning = Binning("classwise", 7, "quantile", closed)
+    state = CollectedOutcomes(binning, 3, score, outcome, weight, None)
+    part = Outcomes(score, outcome, weight)
+    searched = sum_in_bins(part, state.edges(), closed, 3)
+    got = state.binned()
+    cut = (got.weight, got.score, got.outcome, got.weight_squared)
+    for mine, expected in zip(cut, searched, strict=True):
+        np.testing.assert_allclose(mine, expected, rtol=1e-12)

@@ -1,12 +1,20 @@
 """Sorting scores with their outcomes, and sums over ties."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from skuq._core._sorting import ends_of_ties, sort_outcomes, tie_groups
+from skuq._core import _sorting
+from skuq._core._sorting import (
+    ends_of_ties,
+    sort_outcomes,
+    sums_between,
+    tie_groups,
+)
 
 FLOATS = st.floats(-3, 3, allow_subnormal=True).map(lambda x: round(x, 1))
 TINY = st.sampled_from([0.0, -0.0, 5e-324, 2.0**-126, 1 - 2**-53, 1.0, 1.5, 2.0, -1.0])
@@ -48,3 +56,16 @@ def test_ties_are_summed(weighted, shift, rng):
 def test_runs_of_ties_end_where_the_value_changes():
     assert ends_of_ties(np.array([1.0, 1.0, 2.0, 3.0, 3.0])).tolist() == [1, 2, 4]
     assert ends_of_ties(np.array([4.0])).tolist() == [0]
+
+
+@pytest.mark.parametrize("few", [0, 1000])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bool"])
+def test_sums_between_cuts_are_those_of_the_slices(dtype, few, monkeypatch, rng):
+    monkeypatch.setattr(_sorting, "FEW_CUTS", few)
+    monkeypatch.setattr(_sorting, "SOME_CUTS", 3)
+    values = (rng.random(50) * 2).astype(dtype)
+    cuts = np.array([0, 0, 4, 4, 4, 4, 4, 17, 30, 50, 50])
+    slices = [values[a:b].sum(dtype=float) for a, b in pairwise(cuts)]
+    got = sums_between(values, cuts)
+    assert got.dtype == np.float64
+    np.testing.assert_allclose(got, slices, rtol=1e-15)

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skuq._core._sorting import tie_groups
+from skuq._core._sorting import Ordered, tie_groups
 from skuq.exceptions import InputError
 from skuq.metrics import brier_score_loss, log_loss, score_decomposition
-from skuq.metrics._decomposition import isotonic_shares
+from skuq.metrics._decomposition import _isotonic_pools, isotonic_shares
 
 SCORES = ["brier", "log"]
 METHODS = ["isotonic", "bins"]
@@ -65,6 +65,21 @@ def test_the_isotonic_fit_is_that_of_brute_force(data):
     y, p, weight = as_arrays(data)
     fit = isotonic_shares(tie_groups(p, y, weight))
     np.testing.assert_allclose(fit, isotonic_fit(y, p, weight), rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("decimals", [2, 3, 17])
+def test_neighbours_put_together_first_do_not_change_the_fit(decimals, weighted, rng):
+    p = np.round(rng.random(1000), decimals)
+    y = rng.random(1000) < p**2
+    weight = rng.random(1000) if weighted else None
+    groups = tie_groups(p, y, weight)
+    fit = groups._replace(score=isotonic_shares(groups))
+    pools = _isotonic_pools(Ordered(p, y, weight))
+    assert len(pools.score) < len(fit.score)
+    for power in (1, 2, 3):
+        moments = [(g.weight * g.score**power).sum() for g in (fit, pools)]
+        assert moments[0] == pytest.approx(moments[1], rel=1e-12)
 
 
 @pytest.mark.parametrize("score", SCORES)
@@ -159,7 +174,7 @@ def test_the_base_rate_is_honest_and_says_nothing(method, score, rng):
     parts = score_decomposition(y, np.full(20, 0.35), method=method, score=score)
     assert parts.miscalibration == pytest.approx(0, abs=1e-15)
     assert parts.discrimination == pytest.approx(0, abs=1e-15)
-    assert parts.loss == parts.uncertainty
+    assert parts.loss == pytest.approx(parts.uncertainty, rel=1e-15)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -13,6 +13,7 @@ from skuq.metrics import (
     kernel_calibration_test,
     maximum_mean_calibration_error,
 )
+from skuq.metrics._kernel import _spread_rows
 
 ESTIMATORS = ["unbiased", "biased", "linear"]
 KERNELS = {
@@ -288,3 +289,11 @@ class TestMeanEmbedding:
     def test_a_bandwidth_that_is_none_gets_a_clear_error(self, bandwidth):
         with pytest.raises(InputError, match="bandwidth"):
             maximum_mean_calibration_error([0, 1], [0.2, 0.9], bandwidth=bandwidth)
+
+
+@pytest.mark.parametrize("levels", [2, 7, 10_000])
+@pytest.mark.parametrize("step", [1, 3])
+def test_spread_rows_are_those_of_the_whole_order(levels, step, rng):
+    p = rng.integers(1, levels + 1, (500, 3)) / levels
+    whole = p[np.lexsort(p.T)]
+    np.testing.assert_array_equal(_spread_rows(p, step), whole[::step])

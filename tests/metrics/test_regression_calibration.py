@@ -15,6 +15,7 @@ from skuq.metrics import (
     uncertainty_calibration_error,
 )
 from skuq.metrics._quantile_calibration import LevelSums
+from skuq.metrics._variance_calibration import CollectedErrors, bins_of
 
 LEVELS = np.arange(1, 20) / 20
 
@@ -335,3 +336,12 @@ class TestSharpness:
             sharpness([1.0, -1.0])
         with pytest.raises(InputError, match="average must be one of"):
             sharpness([1.0], average="median")
+
+
+@pytest.mark.parametrize("n_bins", [15, 41, 60])
+def test_edges_counted_or_searched_give_the_same_bins(n_bins, rng):
+    edges = np.sort(rng.random(n_bins - 1))
+    std = np.concatenate([rng.random(300), edges])
+    expected = np.bincount(np.searchsorted(edges, std, side="left"), minlength=n_bins)
+    bins = bins_of(CollectedErrors(std, std**2, None), edges)
+    assert bins.weight.tolist() == expected.tolist()
