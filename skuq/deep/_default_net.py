@@ -1,0 +1,73 @@
+"""The network of a wrapper, trained: a clone, or a small one sized from the data."""
+
+import torch
+from sklearn.base import clone
+from skorch import NeuralNetClassifier, NeuralNetRegressor
+from torch import nn
+
+from skuq.deep._ensemble_nets import standard
+from skuq.deep._scaling import Standardise
+from skuq.deep._training import seeded
+
+N_HIDDEN = 100
+RATE = 0.05
+
+TRAINING = {
+    "optimizer": torch.optim.Adam,
+    "lr": 0.01,
+    "max_epochs": 100,
+    "iterator_train__shuffle": True,
+    "train_split": None,
+    "verbose": 0,
+}
+
+
+class Rescale(nn.Module):
+    """Brings standardised outputs to the unit of the target."""
+
+    def __init__(self, center, scale):
+        super().__init__()
+        dtype = torch.get_default_dtype()
+        self.register_buffer("center", torch.as_tensor(center, dtype=dtype))
+        self.register_buffer("scale", torch.as_tensor(scale, dtype=dtype))
+
+    def forward(self, z):
+        """Values in the unit of the target."""
+        return z * self.scale + self.center
+
+
+def trained(estimator, X, y, n_classes, seed, fit_params):
+    """A clone of `estimator`, or the network that its name stands for, trained."""
+    with seeded(seed, getattr(estimator, "device", "cpu")):
+        if estimator == "classifier":
+            model = _classifier(X, n_classes)
+        elif estimator == "regressor":
+            model = _regressor(X, y)
+        else:
+            model = clone(estimator)
+        return model.fit(X, y, **fit_params)
+
+
+def _classifier(X, n_classes):
+    """A skorch net for this table of inputs."""
+    module = _network(X, n_classes)
+    return NeuralNetClassifier(module, criterion=nn.CrossEntropyLoss, **TRAINING)
+
+
+def _regressor(X, y):
+    """A skorch net for this table of inputs and columns of targets."""
+    module = _network(X, y.shape[1]).append(Rescale(*standard(y)))
+    return NeuralNetRegressor(module, **TRAINING)
+
+
+def _network(X, n_outputs):
+    """One hidden layer, with dropout before both layers of weights."""
+    center, scale = standard(X)
+    return nn.Sequential(
+        Standardise(center, scale),
+        nn.Dropout(RATE),
+        nn.Linear(len(center), N_HIDDEN),
+        nn.ReLU(),
+        nn.Dropout(RATE),
+        nn.Linear(N_HIDDEN, n_outputs),
+    )

@@ -1,0 +1,75 @@
+"""Draws of a network for all samples, batch by batch, so that memory stays small."""
+
+from itertools import islice
+
+import torch
+from tqdm import tqdm
+
+BLOCK = 10  # draws for all samples that are held in memory together
+
+
+class Draws:
+    """What a network predicts for `X` under one dropout mask after another.
+
+    `respond` makes a prediction of an output of the network.  Draws are numbered; an
+    empty range of them stands for the network without any dropout.
+    """
+
+    def __init__(self, net, sampler, X, respond, *, verbose=False):
+        self._net = net
+        self._sampler = sampler
+        self._X = X
+        self._respond = respond
+        self._verbose = verbose
+
+    def members(self, numbers):
+        """Yield one draw after the other, for all samples.
+
+        What comes before the first dropout is kept for a single batch alone; with
+        several, ten draws at a time are computed batch by batch.
+        """
+        if len(list(islice(self._net.batches(self._X), 2))) == 1:
+            for draws in self._batches(numbers):
+                yield from draws
+            return
+        for start in range(0, max(len(numbers), 1), BLOCK):
+            block = [
+                list(draws) for draws in self._batches(numbers[start : start + BLOCK])
+            ]
+            for parts in zip(*block, strict=True):
+                yield _joined(parts)
+
+    def statistics(self, numbers, empty):
+        """The statistics of all draws; `empty` makes those of none."""
+        parts = []
+        for draws in self._batches(numbers):
+            part = empty()
+            for draw in draws:
+                part.update(draw)
+            parts.append(part)
+        return type(parts[0]).concatenate(parts)
+
+    def _batches(self, numbers):
+        """The draws of one batch after the other."""
+        bar = tqdm(disable=not self._verbose, unit="draw", desc="MC dropout")
+        with bar:
+            for index, batch in enumerate(self._net.batches(self._X)):
+                yield self._drawn(batch, numbers, index, bar)
+
+    def _drawn(self, batch, numbers, index, bar):
+        if not numbers:
+            yield self._prediction(self._sampler.expected(batch))
+            return
+        for output in self._sampler.draws(batch, numbers, index):
+            yield self._prediction(output)
+            bar.update()
+
+    def _prediction(self, output):
+        return self._net.like(self._X, self._respond(output))
+
+
+def _joined(parts):
+    """Predictions of all batches as one."""
+    tensors = [torch.as_tensor(part) for part in parts]
+    whole = torch.cat(tensors)
+    return whole if parts[0] is tensors[0] else whole.numpy()

@@ -1,0 +1,86 @@
+"""A skorch net or a module of one's own, as what draws from it need to see."""
+
+import torch
+
+from skuq._core._arrays import is_torch_array
+from skuq._responses import link_of
+from skuq.deep._torch_base import TorchModule, numpy_of
+from skuq.exceptions import InputError
+
+
+def net_of(model):
+    """The net inside a fitted model."""
+    if isinstance(model, TorchModule):
+        return ModuleNet(model)
+    if hasattr(model, "forward_iter") and hasattr(model, "module_"):
+        return SkorchNet(model)
+    raise InputError(
+        f"MC dropout needs a network of torch, got {type(model).__name__}: pass a "
+        "fitted or unfitted skorch net, or an nn.Module in TorchModuleClassifier or "
+        "TorchModuleRegressor."
+    )
+
+
+class ModuleNet:
+    """A `TorchModuleClassifier` or `TorchModuleRegressor`."""
+
+    def __init__(self, model):
+        self.model = model
+        self.module = model.module
+
+    def batches(self, X):
+        """What the module is called with, batch by batch."""
+        return self.model._batches(X)
+
+    def forward(self, batch):
+        """The main output for one batch."""
+        return self.model._first(self.module(batch))
+
+    def probabilities(self, out):
+        """Probabilities of all classes from an output."""
+        return self.model._probabilities(out)
+
+    def like(self, X, out):
+        """An output in the library of `X`."""
+        return self.model._like(X, out)
+
+
+class SkorchNet:
+    """A fitted net of skorch."""
+
+    def __init__(self, model):
+        self.model = model
+        self.module = model.module_
+        self._link = link_of(model, "predict_proba")
+        self._dtype = next(
+            (p.dtype for p in self.module.parameters() if p.is_floating_point()),
+            torch.get_default_dtype(),
+        )
+
+    def batches(self, X):
+        """What the net infers from, batch by batch."""
+        dataset = self.model.get_dataset(X)
+        for batch in self.model.get_iterator(dataset, training=False):
+            inputs = batch[0] if isinstance(batch, (tuple, list)) else batch
+            if is_torch_array(inputs) and inputs.is_floating_point():
+                inputs = inputs.to(self._dtype)
+            yield inputs
+
+    def forward(self, batch):
+        """The main output for one batch."""
+        return TorchModule._first(self.model.infer(batch))
+
+    def probabilities(self, out):
+        """Probabilities of all classes from an output."""
+        if out.ndim == 1:
+            out = out[:, None]
+        single = out.shape[1] == 1
+        if self._link == "softmax":
+            out = out.sigmoid() if single else out.softmax(1)
+        elif self._link is not None:
+            out = self._link(out)
+        return torch.cat([1 - out, out], dim=1) if single else out
+
+    def like(self, X, out):
+        """An output as a numpy array, as skorch gives it."""
+        return numpy_of(out)

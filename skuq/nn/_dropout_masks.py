@@ -1,0 +1,105 @@
+"""Masks of dropout keyed by (seed, draw, layer): the same for all rows, whoever asks.
+
+Notation: p the share that is dropped, n the rows of a batch.
+"""
+
+from collections import Counter
+from zlib import crc32
+
+import numpy as np
+import torch
+from torch import Tensor
+
+MEMORY = 2**26  # bytes of masks that are kept for the next batch
+STEPS = 2**32  # p is rounded to a multiple of 1 / STEPS
+
+
+class Masks:
+    """The masks of one prediction: each draw is one function of its input.
+
+    With `shared` a mask has one entry per unit, which holds for all rows.  Otherwise it
+    has one per unit and row, keyed by the number of the batch as well.
+    """
+
+    def __init__(self, seed: int, *, shared: bool = True) -> None:
+        self.seed = seed
+        self.shared = shared
+        self.n_rows = 1
+        self._draw = 0
+        self._batch = 0
+        self._calls: Counter[str] = Counter()
+        self._kept: dict[tuple[object, ...], Tensor] = {}
+        self._bytes = 0
+        self.seen: dict[tuple[str, int], set[int]] | None = {}  # None: do not look
+
+    @property
+    def differ(self) -> bool:
+        """Whether a layer had two masks, while `seen` was kept."""
+        return any(len(masks) > 1 for masks in (self.seen or {}).values())
+
+    def start(self, draw: int, n_rows: int, batch: int) -> None:
+        """Begin a pass of the network."""
+        self._draw, self.n_rows, self._batch = draw, n_rows, batch
+        self._calls.clear()
+
+    def factors(
+        self, layer: str, p: float, shape: tuple[int, ...], x: Tensor
+    ) -> Tensor:
+        """The mask of `shape` for this call of `layer`, scaled by 1 / (1 - p)."""
+        kept = self.keep(layer, p, shape, x).to(x.dtype)
+        return kept if p == 1 else kept / (1 - p)
+
+    def keep(self, layer: str, p: float, shape: tuple[int, ...], x: Tensor) -> Tensor:
+        """True where this call of `layer` keeps a unit; on the device of `x`."""
+        call = self._calls[layer]
+        self._calls[layer] += 1
+        entropy = [self.seed, self._draw, crc32(layer.encode()), call]
+        entropy += [] if self.shared else [self._batch]
+        key = (*entropy, p, shape, x.device)
+        if key in self._kept:
+            return self._kept[key]
+        mask = draw_mask(entropy, p, shape)
+        if self.seen is not None:
+            self.seen.setdefault((layer, call), set()).add(hash(mask.numpy().tobytes()))
+        mask = mask.to(x.device)
+        if not self.shared:
+            return mask
+        if self._bytes + mask.nbytes <= MEMORY:
+            self._bytes += mask.nbytes
+            self._kept[key] = mask
+        return mask
+
+    def broadcast(self, x: Tensor, axis: int, *, channels: bool = False) -> "Spread":
+        """How a mask lies on `x`, whose rows are along `axis`.
+
+        That axis may hold several entries per row, such as the heads of attention; then
+        each of them has its own mask.
+        """
+        n = self.n_rows if x.shape[axis] % self.n_rows == 0 else x.shape[axis]
+        group = x.shape[axis] // n
+        view = (*x.shape[:axis], n, group, *x.shape[axis + 1 :])
+        mask = list(view)
+        if self.shared:
+            mask[axis] = 1
+        if channels:
+            mask[3:] = [1] * (len(view) - 3)
+        return Spread(view, tuple(mask))
+
+
+class Spread:
+    """A mask of shape `mask` for a tensor that is seen as `view`."""
+
+    def __init__(self, view: tuple[int, ...], mask: tuple[int, ...]) -> None:
+        self.view = view
+        self.mask = mask
+
+    def multiply(self, x: Tensor, factors: Tensor) -> Tensor:
+        """`x` times the mask, in a new tensor."""
+        return (x.reshape(self.view) * factors).reshape(x.shape)
+
+
+def draw_mask(entropy: list[int], p: float, shape: tuple[int, ...]) -> Tensor:
+    # A longer mask begins as a shorter one, so padding at the end changes nothing.
+    rng = np.random.Generator(np.random.SFC64(entropy))
+    bits = rng.integers(0, STEPS, size=shape, dtype=np.uint32)
+    return torch.from_numpy(np.asarray(bits >= round(p * STEPS)))
