@@ -1,0 +1,54 @@
+"""The regression sets of UCI with their official splits, and how a method is scored."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+SETS = (
+    *("boston", "concrete", "energy", "kin8nm", "naval"),
+    *("power", "protein", "wine", "yacht"),
+)
+
+
+class Split(NamedTuple):
+    """One official split of one set, in the units of the source."""
+
+    name: str
+    number: int
+    X: np.ndarray
+    y: np.ndarray
+    X_test: np.ndarray
+    y_test: np.ndarray
+
+
+def load_splits(folder, name, n_splits=None):
+    """Yield the first `n_splits` splits of ``folder/uci/name.npz``, or all."""
+    with np.load(Path(folder, "uci", f"{name}.npz")) as file:
+        X, y, available = file["X"], file["y"], int(file["n_splits"])
+        for i in range(min(available, n_splits or available)):
+            train, test = file[f"train_{i:02d}"], file[f"test_{i:02d}"]
+            yield Split(name, i, X[train], y[train], X[test], y[test])
+
+
+def scale_of(y):
+    """Mean and standard deviation of each column, 1 for a constant one."""
+    deviation = y.std(axis=0)
+    return y.mean(axis=0), np.where(deviation > 0, deviation, 1.0)
+
+
+def gaussian_scores(y, mean, std):
+    """RMSE and mean negative log-likelihood of Gaussians, in the unit of `y`."""
+    y, mean, std = (np.asarray(a, dtype=np.float64) for a in (y, mean, std))
+    return {"RMSE": root_mean_square(y, mean), "NLL": gaussian_nll(y, mean, std)}
+
+
+def root_mean_square(y, mean):
+    """Root of the mean squared error."""
+    return float(np.sqrt(np.mean((y - mean) ** 2)))
+
+
+def gaussian_nll(y, mean, std):
+    """Mean of ``-log N(y; mean, std^2)``, in nats."""
+    z = (y - mean) / std
+    return float(np.mean(0.5 * z**2 + np.log(std)) + 0.5 * np.log(2 * np.pi))

@@ -1,0 +1,102 @@
+"""What members predict: nets one by one or as a stack, and any other estimator."""
+
+from inspect import signature
+
+import numpy as np
+import torch
+
+from skuq._core._arrays import is_torch_array, to_numpy
+from skuq.deep._ensemble_nets import as_tensor, is_net
+from skuq.deep._stack import Stack
+from skuq.deep._torch_base import numpy_of
+from skuq.deep._torch_module import as_row
+from skuq.deep._torch_net import SkorchNet
+from skuq.exceptions import InputError
+
+CHUNK = 2**22  # numbers that a stack may hold for each layer, about
+
+
+def net_predictions(net, X, respond):
+    """What one net predicts for all samples, as a tuple of arrays."""
+    single = SkorchNet(net)
+    was_training = net.module_.training
+    net.module_.eval()
+    try:
+        with torch.inference_mode():
+            parts = [respond(single, net.infer(b)) for b in _batches(net, single, X)]
+    finally:
+        net.module_.train(was_training)
+    return tuple(numpy_of(torch.cat(values)) for values in zip(*parts, strict=True))
+
+
+def stacked_predictions(nets, X, respond):
+    """Yield chunk by chunk what all nets predict: a tuple for each member."""
+    single = SkorchNet(nets[0])
+    stack = Stack([net.module_ for net in nets])
+    stack.shell.eval()
+    X = as_tensor(X)
+    n_rows = max(1, CHUNK // (len(nets) * _width(nets[0], X)))
+    with torch.inference_mode():
+        for chunk in X.split(n_rows):
+            chunk = chunk.to(nets[0].device)
+            out = stack(chunk, shared=True)
+            values = [_at(out, i) for i in range(len(nets))]
+            yield [tuple(map(numpy_of, respond(single, value))) for value in values]
+
+
+def _at(out, i):
+    return tuple(part[i] for part in out) if isinstance(out, tuple) else out[i]
+
+
+def _width(net, X):
+    """The most numbers that a layer has for a sample, about."""
+    widest = max((p.shape[0] for p in net.module_.parameters() if p.ndim), default=1)
+    return max(widest, X[0].numel())
+
+
+def _batches(net, single, X):
+    """The batches of a net; slices where the samples are an array."""
+    if not (isinstance(X, np.ndarray) or is_torch_array(X)):
+        yield from single.batches(X)
+        return
+    size = net.get_params_for("iterator_valid").get("batch_size", net.batch_size)
+    yield from as_tensor(X).split(len(X) if size < 1 else size)
+
+
+def probabilities(single, out):
+    """The probabilities of an output of a classifier."""
+    return (single.probabilities(out[0] if isinstance(out, tuple) else out),)
+
+
+def moments(single, out):
+    """The mean of an output of a regressor, and the variance where it states one."""
+    parts = out if isinstance(out, tuple) else (out,)
+    return tuple(as_row(part) for part in parts[:2])
+
+
+def member_proba(member, X, classes):
+    """Probabilities of one member, with a column for each of all classes."""
+    if is_net(member):
+        return net_predictions(member, X, probabilities)[0]
+    if not hasattr(member, "predict_proba"):
+        raise InputError(
+            f"{type(member).__name__} has no predict_proba: members of a classifier "
+            "need one."
+        )
+    proba = to_numpy(member.predict_proba(X))
+    own = np.asarray(getattr(member, "classes_", classes))
+    if len(own) == len(classes) and (own == classes).all():
+        return proba
+    out = np.zeros((len(proba), len(classes), *proba.shape[2:]), dtype=proba.dtype)
+    out[:, np.searchsorted(classes, own)] = proba
+    return out
+
+
+def member_moments(member, X):
+    """What one regressor predicts: ``(mean,)`` or ``(mean, variance)``."""
+    if is_net(member):
+        return net_predictions(member, X, moments)
+    if "return_std" not in signature(member.predict).parameters:
+        return (to_numpy(member.predict(X)),)
+    mean, std = member.predict(X, return_std=True)
+    return to_numpy(mean), to_numpy(std) ** 2
