@@ -6,6 +6,7 @@ from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params
 
 __all__ = [
+    "ConfidenceScorer",
     "DeviationScorer",
     "ProbabilityScorer",
     "UncertaintyScorer",
@@ -29,6 +30,20 @@ class ProbabilityScorer(_BaseScorer):
         classes = getattr(estimator, "classes_", None)
         options = {"labels": classes, **self._kwargs, **kwargs}
         return self._sign * self._score_func(y_true, proba, **options)
+
+
+class ConfidenceScorer(ProbabilityScorer):
+    """A scorer of probabilities that ranks by the estimator's own confidence.
+
+    That is its `predict_confidence`, if it has one and no other confidence is given.
+    """
+
+    def _score(self, method_caller, estimator, X, y_true, **kwargs):
+        given = {**self._kwargs, **kwargs}
+        own = hasattr(estimator, "predict_confidence")
+        if own and not {"confidence", "uncertainty"} & set(given):
+            kwargs["confidence"] = estimator.predict_confidence(X)
+        return super()._score(method_caller, estimator, X, y_true, **kwargs)
 
 
 class DeviationScorer(_BaseScorer):

@@ -15,6 +15,7 @@
     │   ├── ConstantScoresWarning                 scores that are equal for all classes
     │   └── ZeroProbabilityWarning                probability 0 for what came true
     ├── ConvergenceWarning                        a solver stopped before its tolerance
+    ├── NoErrorsWarning                           no error to learn confidence from
     └── MissingClassWarning                       a class without calibration samples
 
 Errors are also the built-in ones that scikit-learn's users catch.
@@ -27,6 +28,7 @@ __all__ = [
     "InputError",
     "MissingClassWarning",
     "MissingDependencyError",
+    "NoErrorsWarning",
     "NoSamplesError",
     "SeparableDataWarning",
     "SkuqError",
@@ -83,6 +85,10 @@ class ZeroProbabilityWarning(CalibrationWarning):
 
 class ConvergenceWarning(SkuqWarning):
     """A solver used up its iterations before it met its tolerance."""
+
+
+class NoErrorsWarning(SkuqWarning):
+    """A classifier answers every sample right, and errors are to be learned."""
 
 
 class MissingClassWarning(SkuqWarning):

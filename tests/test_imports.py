@@ -8,7 +8,13 @@ from importlib.util import find_spec
 import pytest
 
 HEAVY = {"torch", "skorch", "matplotlib", "dask", "distributed", "jinja2"}
-LIGHT_PACKAGES = ["skuq", "skuq.metrics", "skuq.uncertainty", "skuq.calibration"]
+LIGHT_PACKAGES = [
+    "skuq",
+    "skuq.metrics",
+    "skuq.uncertainty",
+    "skuq.calibration",
+    "skuq.decision",
+]
 SKLEARN_FREE_PACKAGES = ["skuq", "skuq._core", "skuq.metrics", "skuq.uncertainty"]
 
 # Forgets skuq before each import, so that no module leans on what another has loaded.

@@ -12,8 +12,8 @@ skuq._demo
 skuq.report
 skuq.evaluation
 skuq._discovery
-skuq.calibration | skuq.deep | skuq.displays
-skuq.base | skuq._responses
+skuq.calibration | skuq.decision | skuq.deep | skuq.displays
+skuq.base | skuq._responses | skuq._model_checks
 skuq.metrics | skuq.uncertainty | skuq.nn | skuq.datasets
 skuq._sklearn
 skuq._core
@@ -26,6 +26,7 @@ SOURCES = {
         "skuq.uncertainty",
         "skuq.base",
         "skuq.calibration",
+        "skuq.decision",
         "skuq.displays",
         "skuq.evaluation",
     },

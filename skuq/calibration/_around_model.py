@@ -12,6 +12,7 @@ from sklearn.utils.metadata_routing import (
 )
 from sklearn.utils.validation import has_fit_parameter
 
+from skuq._model_checks import inner_attribute
 from skuq.exceptions import SkuqWarning
 
 
@@ -52,12 +53,12 @@ class AroundModel(MetaEstimatorMixin, BaseEstimator):
     @property
     def n_features_in_(self):
         """Number of features, as the fitted model has it."""
-        return _attribute(self, "n_features_in_")
+        return inner_attribute(self, "n_features_in_", prefit=self.cv is None)
 
     @property
     def feature_names_in_(self):
         """Names of the features, as the fitted model has them."""
-        return _attribute(self, "feature_names_in_")
+        return inner_attribute(self, "feature_names_in_", prefit=self.cv is None)
 
     def get_metadata_routing(self):
         """Where metadata goes: to the model's `fit` and the splitter's `split`.
@@ -79,13 +80,3 @@ class AroundModel(MetaEstimatorMixin, BaseEstimator):
     def __sklearn_is_fitted__(self):
         """Whether `fit` has run."""
         return hasattr(self, "calibrator_")
-
-
-def _attribute(model, name):
-    """An attribute of the model inside, fitted or about to be."""
-    inner = getattr(model, "estimator_", None)
-    if inner is None and model.cv is None:
-        inner = model.estimator
-    if inner is None or not hasattr(inner, name):
-        raise AttributeError(f"{type(model).__name__} has no attribute {name!r}")
-    return getattr(inner, name)

@@ -9,11 +9,11 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skuq._core._arrays import as_array, to_numpy
+from skuq._model_checks import check_fitted, check_y, without_void
 from skuq._responses import response_of
 from skuq.base import accuracy
 from skuq.calibration._around_model import AroundModel
 from skuq.calibration._cross_fit import cross_scores
-from skuq.calibration._model_checks import check_fitted, check_y, without_void
 from skuq.calibration._temperature import TemperatureScaler
 from skuq.calibration._to_torch import calibrated_module
 

@@ -8,9 +8,9 @@ from sklearn.utils import get_tags, indexable
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from skuq._core._arrays import as_array, to_numpy
+from skuq._model_checks import check_fitted, check_targets
 from skuq.calibration._around_model import AroundModel
 from skuq.calibration._conformal import ConformalCalibrator
-from skuq.calibration._model_checks import check_fitted, check_targets
 from skuq.calibration._stated import cross_stated, stated_by
 from skuq.calibration._variance import VarianceScaler
 

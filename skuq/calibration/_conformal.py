@@ -6,7 +6,7 @@ from math import ceil
 import numpy as np
 
 from skuq._core._checks import check_option
-from skuq._core._quantile_edges import ALMOST
+from skuq._core._conformal import reached
 from skuq._core._sorting import tie_groups
 from skuq.calibration._regression_base import BaseRegressionCalibrator
 from skuq.exceptions import CalibrationWarning, InputError
@@ -120,13 +120,13 @@ class ConformalCalibrator(BaseRegressionCalibrator):
         # The new sample counts among all; the median alone has no outer side.
         total = self.mass_[-1] + np.where(levels == 0.5, 0.0, self.n_outputs_)
         if self.symmetric:
-            half = _reached(self.scores_, self.mass_, np.abs(2 * levels - 1) * total)
+            half = reached(self.scores_, self.mass_, np.abs(2 * levels - 1) * total)
             z = np.where(levels == 0.5, 0.0, np.copysign(half, levels - 0.5))
         else:
             weight = np.diff(self.mass_, prepend=0.0)
-            upper = _reached(self.scores_, self.mass_, levels * total)
+            upper = reached(self.scores_, self.mass_, levels * total)
             mirrored = -self.scores_[::-1], np.cumsum(weight[::-1])
-            lower = -_reached(*mirrored, (1 - levels) * total)
+            lower = -reached(*mirrored, (1 - levels) * total)
             z = np.where(levels < 0.5, lower, upper)
             middle = levels == 0.5
             z[middle] = (lower[middle] + upper[middle]) / 2
@@ -149,8 +149,3 @@ class ConformalCalibrator(BaseRegressionCalibrator):
             CalibrationWarning,
             stacklevel=4,
         )
-
-
-def _reached(score, mass, target):
-    """The smallest scores up to which the mass is a target; infinity beyond all."""
-    return np.append(score, np.inf)[np.searchsorted(mass * ALMOST, target)]

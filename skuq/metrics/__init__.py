@@ -41,6 +41,10 @@ from skuq.metrics._intervals import (
 )
 from skuq.metrics._kernel import kernel_calibration_error, kernel_calibration_test
 from skuq.metrics._mean_embedding import maximum_mean_calibration_error
+from skuq.metrics._operating_point import (
+    coverage_at_risk_score,
+    risk_at_coverage_error,
+)
 from skuq.metrics._ordinal import ranked_probability_score_loss
 from skuq.metrics._outcomes import CalibrationTestResult
 from skuq.metrics._overlap import choose_overlap_threshold, uncertainty_error_overlap
@@ -100,6 +104,7 @@ __all__ = [
     "consistency_band",
     "corrected_dice_score",
     "correction_benefit",
+    "coverage_at_risk_score",
     "crps_ensemble",
     "crps_gaussian",
     "crps_quantile",
@@ -130,6 +135,7 @@ __all__ = [
     "quantile_calibration_error",
     "ranked_probability_score_loss",
     "reliability_curve",
+    "risk_at_coverage_error",
     "risk_coverage_curve",
     "score_decomposition",
     "segmentation_boundary",

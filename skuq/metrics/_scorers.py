@@ -7,7 +7,12 @@ scikit-learn has no public registry of scorers, so pass these objects:
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from skuq._sklearn import DeviationScorer, ProbabilityScorer, UncertaintyScorer
+from skuq._sklearn import (
+    ConfidenceScorer,
+    DeviationScorer,
+    ProbabilityScorer,
+    UncertaintyScorer,
+)
 from skuq.exceptions import InputError
 from skuq.metrics._accuracy import accuracy_score
 from skuq.metrics._adaptive import (
@@ -30,6 +35,10 @@ from skuq.metrics._flagged_errors import error_precision_score, error_recall_sco
 from skuq.metrics._gaussian import gaussian_log_loss
 from skuq.metrics._kernel import kernel_calibration_error
 from skuq.metrics._mean_embedding import maximum_mean_calibration_error
+from skuq.metrics._operating_point import (
+    coverage_at_risk_score,
+    risk_at_coverage_error,
+)
 from skuq.metrics._ordinal import ranked_probability_score_loss
 from skuq.metrics._overlap import uncertainty_error_overlap
 from skuq.metrics._proper import brier_score_loss, log_loss
@@ -61,11 +70,13 @@ def error_detection_score(*data: Any, score: str, **options: Any) -> float:
 
 
 PROBA, STD, UNSURE = ProbabilityScorer, DeviationScorer, UncertaintyScorer
+SURE = ConfidenceScorer
 AREA = area_under_risk_coverage_error
 
 # Only losses carry "neg_": higher is always better.
 SCORERS = {
     "accuracy": Recipe(accuracy_score, PROBA, 1),
+    "coverage_at_risk": Recipe(coverage_at_risk_score, SURE, 1),
     "error_detection_aupr": Recipe(
         error_detection_score, PROBA, 1, {"score": "aupr_error"}
     ),
@@ -94,6 +105,7 @@ SCORERS = {
     "neg_maximum_mean_calibration_error": Recipe(maximum_mean_calibration_error, PROBA),
     "neg_quantile_calibration_error": Recipe(quantile_calibration_error, STD),
     "neg_ranked_probability_score_loss": Recipe(ranked_probability_score_loss, PROBA),
+    "neg_risk_at_coverage": Recipe(risk_at_coverage_error, SURE),
     "neg_smooth_calibration_error": Recipe(smooth_calibration_error, PROBA),
     "neg_sparsification_error": Recipe(sparsification_error, STD),
     "neg_thresholded_adaptive_calibration_error": Recipe(
@@ -135,8 +147,10 @@ def get_scorer(name: str, **params: Any) -> Scorer:
     return_std=True)``.  Scorers of errors and their uncertainty (overlap, error recall
     and precision) rank by 1 minus the largest probability, by the function of
     probabilities given as ``uncertainty=``, for example `skuq.uncertainty.entropy`, or
-    by the method of the estimator of that name.  Labels may be maps, `(n_samples,
-    *spatial)`.
+    by the method of the estimator of that name.  Scorers of coverage and risk rank by
+    `predict_confidence` of the estimator where it has that method, such as a
+    `skuq.decision.SelectiveClassifier`, else by the largest probability.  Labels
+    may be maps, `(n_samples, *spatial)`.
 
     Columns are matched to labels by ``estimator.classes_``, so a fold may miss a class.
     A calibration error is not a proper score: alone, it may prefer a model that states

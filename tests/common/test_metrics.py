@@ -55,6 +55,8 @@ VARIANTS = {
         {"estimator": "biased", "kernel": "gaussian", "bandwidth": 0.5},
     ],
     "area_under_risk_coverage_error": [{}, {"risk": "generalized"}, {"excess": True}],
+    "coverage_at_risk_score": [{}, {"max_risk": 0.4}],
+    "risk_at_coverage_error": [{}, {"coverage": 0.35}],
     "spiegelhalter_test": [{"kind": "top-label"}],
     "calibration_slope_intercept": [{"kind": "top-label"}],
     "score_decomposition": [
@@ -77,7 +79,7 @@ CASES = [
     for i, options in enumerate(VARIANTS.get(name, [{}]))
 ]
 PROPER = ["log_loss", "brier_score_loss"]
-HIGHER_IS_BETTER = {"accuracy_score"}
+HIGHER_IS_BETTER = {"accuracy_score", "coverage_at_risk_score"}
 every_case = pytest.mark.parametrize(("metric", "options"), CASES)
 TESTS = ("cumulative_calibration_test", "spiegelhalter_test")
 MORE_THAN_A_NUMBER = (
@@ -121,7 +123,7 @@ def gives_more_than_a_number(name, options):
 
 def looks_at_the_order_only(name, options):
     """Any ranking is perfect where all predictions are right."""
-    return name == "area_under_risk_coverage_error"
+    return name in ("area_under_risk_coverage_error", "risk_at_coverage_error")
 
 
 def cases_but(*exceptions):

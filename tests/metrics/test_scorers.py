@@ -23,7 +23,11 @@ from skuq.metrics import (
 from skuq.metrics._scorers import SCORERS
 from skuq.uncertainty import entropy
 
-NAMES = [name for name in all_scorer_names() if SCORERS[name].kind is ProbabilityScorer]
+NAMES = [
+    name
+    for name in all_scorer_names()
+    if issubclass(SCORERS[name].kind, ProbabilityScorer)
+]
 every_scorer = pytest.mark.parametrize("name", NAMES)
 MAPS = [name for name in all_scorer_names() if SCORERS[name].kind is UncertaintyScorer]
 STD = [name for name in all_scorer_names() if SCORERS[name].kind is DeviationScorer]

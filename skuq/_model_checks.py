@@ -1,4 +1,4 @@
-"""What the meta-estimators ask of a model and of targets before they calibrate."""
+"""What the meta-estimators ask of a model and of targets, and pass on from it."""
 
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import assert_all_finite
@@ -35,8 +35,11 @@ def _given(y):
     return as_array(y)
 
 
-def check_fitted(estimator, owner, remedy):
-    """Refuse a model that is none, with its remedy, or is not fitted."""
+def check_fitted(estimator, owner, remedy, *, trains="the calibrator", option="cv"):
+    """Refuse a model that is none, with its remedy, or is not fitted.
+
+    `option` of `owner` is None; otherwise it would train the model too.
+    """
     if not hasattr(estimator, "fit"):
         raise TypeError(f"estimator must have a fit, got {estimator!r}: {remedy}.")
     fitted = getattr(estimator, "initialized_", None)  # skorch
@@ -47,11 +50,21 @@ def check_fitted(estimator, owner, remedy):
         fitted = False
     if fitted is False:
         raise NotFittedError(
-            f"this {type(estimator).__name__} is not fitted, and with cv=None "
-            f"{owner} trains the calibrator alone: fit the model first, or set cv. "
-            "Inside a search or cross-validation, which clone, wrap the fitted model "
-            "in sklearn.frozen.FrozenEstimator."
+            f"this {type(estimator).__name__} is not fitted, and with "
+            f"{option}=None {owner} trains {trains} alone: fit the model first, or set "
+            f"{option}. Inside a search or cross-validation, which clone, wrap the "
+            "fitted model in sklearn.frozen.FrozenEstimator."
         )
+
+
+def inner_attribute(model, name, *, prefit):
+    """An attribute of the estimator in `model`, fitted or, if `prefit`, about to be."""
+    inner = getattr(model, "estimator_", None)
+    if inner is None and prefit:
+        inner = model.estimator
+    if inner is None or not hasattr(inner, name):
+        raise AttributeError(f"{type(model).__name__} has no attribute {name!r}")
+    return getattr(inner, name)
 
 
 def without_void(classes, scores, params):
