@@ -2,12 +2,25 @@
 
 import pytest
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from skuq._discovery import all_calibrators
 from skuq.calibration import CalibratedModel
+from skuq.deep import (
+    BBBClassifier,
+    BBBRegressor,
+    EnsembleClassifier,
+    EnsembleRegressor,
+    EntropyConfidence,
+    HeteroscedasticClassifier,
+    HeteroscedasticRegressor,
+    MaximumProbabilityConfidence,
+    MCDropoutWrapper,
+    TCPConfidence,
+    TrustScore,
+)
 
 CALIBRATORS = list(all_calibrators().values())
 
@@ -86,6 +99,89 @@ def model_checks():
 @pytest.mark.filterwarnings("ignore::skuq.exceptions.CalibrationWarning")
 @pytest.mark.filterwarnings("ignore:The least populated class:UserWarning")
 def test_calibrated_model_passes_the_checks_of_scikit_learn(estimator, check):
+    check(estimator)
+
+
+ENSEMBLES = {
+    "EnsembleClassifier": EnsembleClassifier(n_estimators=2, random_state=0),
+    "EnsembleRegressor": EnsembleRegressor(n_estimators=2, random_state=0),
+    "EnsembleClassifier-LogisticRegression": EnsembleClassifier(
+        LogisticRegression(), n_estimators=2, bootstrap=True, random_state=0
+    ),
+    "EnsembleRegressor-LinearRegression": EnsembleRegressor(
+        LinearRegression(), n_estimators=2
+    ),
+}
+
+
+def ensemble_checks():
+    """Each ensemble with each check; all must pass."""
+    for name, model in ENSEMBLES.items():
+        for estimator, check in estimator_checks_generator(model):
+            yield pytest.param(estimator, check, id=f"{name}-{check_name(check)}")
+
+
+@pytest.mark.parametrize(("estimator", "check"), list(ensemble_checks()))
+def test_ensembles_pass_the_checks_of_scikit_learn(estimator, check):
+    check(estimator)
+
+
+def dropout_checks():
+    """MC dropout of both kinds with each check; all must pass."""
+    for kind in ("classifier", "regressor"):
+        model = MCDropoutWrapper(kind, n_samples=5)
+        for estimator, check in estimator_checks_generator(model):
+            yield pytest.param(estimator, check, id=f"{kind}-{check_name(check)}")
+
+
+@pytest.mark.parametrize(("estimator", "check"), list(dropout_checks()))
+def test_mc_dropout_passes_the_checks_of_scikit_learn(estimator, check):
+    check(estimator)
+
+
+OWN_NETS = [
+    BBBClassifier(max_epochs=40, n_samples=5),
+    BBBRegressor(max_epochs=40, n_samples=5),
+    HeteroscedasticClassifier(max_epochs=20, n_samples=20),
+    HeteroscedasticRegressor(max_epochs=30),
+]
+
+
+def own_net_checks():
+    """Bayes by Backprop and learned noise with each check; all must pass."""
+    for model in OWN_NETS:
+        for estimator, check in estimator_checks_generator(model):
+            name = f"{name_of(model)}-{check_name(check)}"
+            yield pytest.param(estimator, check, id=name)
+
+
+@pytest.mark.parametrize(("estimator", "check"), list(own_net_checks()))
+def test_own_nets_pass_the_checks_of_scikit_learn(estimator, check):
+    check(estimator)
+
+
+NETWORK = {"hidden_layer_sizes": (8,), "max_epochs": 2, "random_state": 0}
+
+CONFIDENCES = {
+    "TCPConfidence": TCPConfidence(LogisticRegression(), **NETWORK),
+    "TCPConfidence-cv": TCPConfidence(LogisticRegression(), cv=2, **NETWORK),
+    "MaximumProbability": MaximumProbabilityConfidence(LogisticRegression()),
+    "Entropy": EntropyConfidence(LogisticRegression()),
+    "TrustScore": TrustScore(LogisticRegression()),
+}
+
+
+def confidence_checks():
+    """Each confidence with each check; all must pass."""
+    for name, model in CONFIDENCES.items():
+        for estimator, check in estimator_checks_generator(model):
+            yield pytest.param(estimator, check, id=f"{name}-{check_name(check)}")
+
+
+@pytest.mark.parametrize(("estimator", "check"), list(confidence_checks()))
+@pytest.mark.filterwarnings("ignore::skuq.exceptions.NoErrorsWarning")
+@pytest.mark.filterwarnings("ignore:The least populated class:UserWarning")
+def test_confidences_pass_the_checks_of_scikit_learn(estimator, check):
     check(estimator)
 
 

@@ -1,0 +1,109 @@
+"""Regression networks that state the noise of their target, and its distributions."""
+
+from dataclasses import dataclass
+from math import inf
+
+import numpy as np
+import torch
+from torch.distributions import (
+    Categorical,
+    Laplace,
+    MixtureSameFamily,
+    Normal,
+    StudentT,
+)
+
+from skuq.deep._own_targets import values_and_scale
+from skuq.deep._training import targets
+from skuq.exceptions import InputError
+from skuq.nn import BetaNLLLoss, ConstantNoise, LaplaceNLLLoss, StudentTNLLLoss
+
+
+def regression_network(estimator, X, y, n_per_output):
+    """The network of an estimator, the scaled values, and their scale.
+
+    The network gives `n_per_output` numbers for each output.
+    """
+    y = targets(X, y)
+    n = None
+    if estimator.module is None:
+        n = n_per_output * (1 if y.ndim == 1 else y.shape[1])
+    network = estimator._network(X, n)
+    shape = estimator._trial(network, X)
+    values, scale = values_and_scale(y, shape)
+    if shape[1] != n_per_output * scale.n_outputs:
+        raise InputError(
+            f"the module gives {shape[1]} numbers for {scale.n_outputs} outputs, not "
+            f"{n_per_output * scale.n_outputs}: a noise that it predicts needs all "
+            "means and then all log-variances, a constant one the means alone."
+        )
+    return network, values, scale
+
+
+def constant_std(module, scale):
+    """The standard deviation of a constant noise, in the unit of the target."""
+    for part in module.modules():
+        if isinstance(part, ConstantNoise):
+            std = part.log_variance.detach().cpu().double().numpy()
+            std = np.exp(std / 2) * scale.unit.reshape(-1)
+            return float(std[0]) if scale.single else std
+    raise AttributeError("noise_std_ exists for a constant noise alone.")
+
+
+def mixture(distribution, means, variances):
+    """The mixture of what members state along axis 0; of one, just that."""
+    means, variances = (
+        torch.from_numpy(np.moveaxis(values, 0, -1).copy())
+        for values in (means, variances)
+    )
+    if means.shape[-1] == 1:
+        return distribution(means[..., 0], variances[..., 0])
+    shares = Categorical(torch.ones_like(means))
+    return MixtureSameFamily(shares, distribution(means, variances))
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """The normal distribution: its loss, and as torch has it."""
+
+    degrees_of_freedom: float = inf
+
+    def loss(self, beta):
+        """The loss, without a constant."""
+        return BetaNLLLoss(beta)
+
+    def distribution(self, mean, variance):
+        """That of this mean and variance."""
+        return Normal(mean, variance.sqrt())
+
+
+class LaplaceNoise(Gaussian):
+    """The Laplace distribution."""
+
+    def loss(self, beta):
+        """The loss."""
+        return LaplaceNLLLoss(beta)
+
+    def distribution(self, mean, variance):
+        """That of this mean and variance."""
+        return Laplace(mean, (variance / 2).sqrt())
+
+
+class StudentTNoise(Gaussian):
+    """Student's t."""
+
+    def loss(self, beta):
+        """The loss."""
+        return StudentTNLLLoss(self.degrees_of_freedom, beta)
+
+    def distribution(self, mean, variance):
+        """That of this mean and variance."""
+        df = self.degrees_of_freedom
+        return StudentT(df, mean, (variance * (df - 2) / df).sqrt())
+
+
+LIKELIHOODS = {
+    "gaussian": Gaussian,
+    "laplace": LaplaceNoise,
+    "student_t": StudentTNoise,
+}
