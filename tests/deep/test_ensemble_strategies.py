@@ -209,8 +209,10 @@ def test_histories_of_stacked_members_are_those_of_the_loop(problem, one_thread)
 
 
 def test_processes_give_the_members_of_the_loop(problem):
-    loop = fitted(make_net(), *problem, "loop")
-    processes = fitted(make_net(), *problem, "joblib", n_jobs=2)
+    """Of a module that workers can import, wherever pytest was started."""
+    net = make_net(nn.Linear, module__in_features=4, module__out_features=3)
+    loop = fitted(net, *problem, "loop")
+    processes = fitted(net, *problem, "joblib", n_jobs=2)
     assert_same_members(loop, processes)
     assert processes.strategy_ == "joblib"
     assert len(processes.estimators_[0].history) == 3
