@@ -112,11 +112,11 @@ def test_the_bound_rises(classifier, regressor):
 
 
 def test_a_strong_prior_keeps_the_weights_near_it(iris):
-    options = QUICK | {"max_epochs": 20, "batch_size": 30, "initial_std": 0.02}
+    options = QUICK | {"max_epochs": 20, "batch_size": 30, "lr": 0.05}
     weak = BBBClassifier(kl_weight=0.0, **options).fit(*iris)
     strong = BBBClassifier(kl_weight=100.0, **options).fit(*iris)
     divergences = [kl_divergence(m.module_).item() for m in (strong, weak)]
-    assert divergences[0] < 0.6 * divergences[1]
+    assert divergences[0] < 0.1 * divergences[1]
 
 
 @pytest.mark.parametrize("kl_weight", ["uniform", "blundell", 0.5, lambda i, m: 1 / m])
