@@ -13,7 +13,7 @@ from skuq.metrics import (
     kernel_calibration_test,
     maximum_mean_calibration_error,
 )
-from skuq.metrics._kernel import _spread_rows
+from skuq.metrics._kernel_pairs import spread_rows
 
 ESTIMATORS = ["unbiased", "biased", "linear"]
 KERNELS = {
@@ -296,4 +296,4 @@ class TestMeanEmbedding:
 def test_spread_rows_are_those_of_the_whole_order(levels, step, rng):
     p = rng.integers(1, levels + 1, (500, 3)) / levels
     whole = p[np.lexsort(p.T)]
-    np.testing.assert_array_equal(_spread_rows(p, step), whole[::step])
+    np.testing.assert_array_equal(spread_rows(p, step), whole[::step])
