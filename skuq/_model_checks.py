@@ -42,19 +42,24 @@ def check_fitted(estimator, owner, remedy, *, trains="the calibrator", option="c
     """
     if not hasattr(estimator, "fit"):
         raise TypeError(f"estimator must have a fit, got {estimator!r}: {remedy}.")
-    fitted = getattr(estimator, "initialized_", None)  # skorch
-    try:
-        if fitted is None:
-            check_is_fitted(estimator)
-    except NotFittedError:
-        fitted = False
-    if fitted is False:
+    if not is_fitted(estimator):
         raise NotFittedError(
             f"this {type(estimator).__name__} is not fitted, and with "
             f"{option}=None {owner} trains {trains} alone: fit the model first, or set "
             f"{option}. Inside a search or cross-validation, which clone, wrap the "
             "fitted model in sklearn.frozen.FrozenEstimator."
         )
+
+
+def is_fitted(estimator):
+    """Whether a model is fitted, of which a skorch net keeps a record."""
+    if (ready := getattr(estimator, "initialized_", None)) is not None:
+        return ready
+    try:
+        check_is_fitted(estimator)
+    except NotFittedError:
+        return False
+    return True
 
 
 def inner_attribute(model, name, *, prefit):

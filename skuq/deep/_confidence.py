@@ -3,15 +3,15 @@
 from abc import abstractmethod
 from copy import deepcopy
 
-import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
-from sklearn.exceptions import NotFittedError
-from sklearn.utils import check_random_state, get_tags, indexable
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import get_tags, indexable
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from skuq._core._arrays import array_namespace, is_torch_array, to_library_of
 from skuq._core._labels import decode_labels
+from skuq._model_checks import is_fitted
 from skuq._responses import wrapped
 from skuq._sklearn import rows_of
 from skuq.base import accuracy
@@ -47,6 +47,7 @@ class ConfidenceClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         X, y = indexable(X, y)
         if y.ndim == 1:
             check_classification_targets(y)
+        check_classifier(self.estimator)
         fitted = is_fitted(self.estimator)
         self.estimator_ = self.estimator if fitted else clone(self.estimator).fit(X, y)
         first, _ = rows_of(self.estimator_, X, y, [0])
@@ -178,31 +179,15 @@ class ConfidenceClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return tags
 
 
-def is_fitted(estimator):
-    """Whether a classifier is fitted; refuses what is none."""
+def check_classifier(estimator):
+    """Refuse what cannot be a classifier."""
     if not hasattr(estimator, "fit"):
         raise TypeError(
             f"estimator must be a classifier, got {type(estimator).__name__}: wrap an "
             "nn.Module in skuq.deep.TorchModuleClassifier."
         )
-    if (ready := getattr(estimator, "initialized_", None)) is not None:  # skorch
-        return ready
-    try:
-        check_is_fitted(estimator)
-    except NotFittedError:
-        return False
-    return True
 
 
 def unfrozen(estimator):
     """What a FrozenEstimator holds; any other model itself."""
-    frozen = type(estimator).__name__ == "FrozenEstimator"
-    return wrapped(estimator) if frozen else estimator
-
-
-def seeds(random_state, n):
-    """Numbers to seed `n` things with."""
-    if random_state is None:
-        return np.random.SeedSequence().generate_state(n).tolist()
-    rng = check_random_state(random_state)
-    return rng.randint(np.iinfo(np.int32).max, size=n).tolist()
+    return wrapped(estimator) if isinstance(estimator, FrozenEstimator) else estimator

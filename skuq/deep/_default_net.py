@@ -5,8 +5,8 @@ from sklearn.base import clone
 from skorch import NeuralNetClassifier, NeuralNetRegressor
 from torch import nn
 
-from skuq.deep._ensemble_nets import standard
-from skuq.deep._scaling import Standardise
+from skuq.deep._mlp import mlp
+from skuq.deep._scaling import standard
 from skuq.deep._training import seeded
 
 N_HIDDEN = 100
@@ -62,12 +62,4 @@ def _regressor(X, y):
 
 def _network(X, n_outputs):
     """One hidden layer, with dropout before both layers of weights."""
-    center, scale = standard(X)
-    return nn.Sequential(
-        Standardise(center, scale),
-        nn.Dropout(RATE),
-        nn.Linear(len(center), N_HIDDEN),
-        nn.ReLU(),
-        nn.Dropout(RATE),
-        nn.Linear(N_HIDDEN, n_outputs),
-    )
+    return mlp(X, n_outputs, (N_HIDDEN,), RATE).insert(1, nn.Dropout(RATE))

@@ -2,13 +2,13 @@
 
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin
-from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import ClassifierTags, RegressorTags, check_random_state, get_tags
+from sklearn.utils import ClassifierTags, RegressorTags, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skuq._core._arrays import array_namespace, to_numpy
+from skuq._model_checks import is_fitted
 from skuq._responses import innermost
 from skuq.deep._default_net import trained
 from skuq.deep._draws import BLOCK, Draws
@@ -17,7 +17,7 @@ from skuq.deep._gal import best_tau, squared_errors
 from skuq.deep._torch_base import TorchModule
 from skuq.deep._torch_module import as_row
 from skuq.deep._torch_net import net_of
-from skuq.deep._training import columns, encoded, is_table, targets
+from skuq.deep._training import columns, encoded, is_table, seeds, targets
 from skuq.exceptions import InputError
 from skuq.nn import DropoutSampler
 from skuq.uncertainty import MemberStatistics, RegressionStatistics
@@ -159,7 +159,7 @@ class MCDropoutWrapper(EitherKind, MetaEstimatorMixin, BaseEstimator):
         """
         labelled = classifies(self)
         X, y = self._checked(X, reset=True), targets(X, y)
-        training_seed, self._seed = self._seeds()
+        training_seed, self._seed = seeds(self.random_state, 2)
         if isinstance(self.estimator, (FrozenEstimator, TorchModule)):
             self.estimator_ = self.estimator
             return self
@@ -238,13 +238,6 @@ class MCDropoutWrapper(EitherKind, MetaEstimatorMixin, BaseEstimator):
             raise InputError(f"n_samples must be 0 or more, got {self.n_samples!r}.")
         return int(self.n_samples)
 
-    def _seeds(self):
-        """The seeds of training and of the masks."""
-        if self.random_state is None:
-            return np.random.SeedSequence().generate_state(2).tolist()
-        rng = check_random_state(self.random_state)
-        return rng.randint(np.iinfo(np.int32).max, size=2).tolist()
-
     def _checked(self, X, reset):
         """Arrays are checked and made single precision; anything else passes."""
         if not is_table(self.estimator, X):
@@ -260,10 +253,11 @@ class MCDropoutWrapper(EitherKind, MetaEstimatorMixin, BaseEstimator):
         model = getattr(self, "estimator_", self.estimator)
         model, X = innermost(model, self._checked(X, reset=False))
         net = net_of(model)
+        seed = getattr(self, "_seed", None)  # a network that is trained needs no fit
         sampler = DropoutSampler(
             net.module,
             forward=net.forward,
-            seed=getattr(self, "_seed", None) or self._seeds()[1],
+            seed=seeds(self.random_state, 2)[1] if seed is None else seed,
             mask=self.mask,
             rate=self.dropout_rate,
             layers=self.layers,
@@ -296,15 +290,7 @@ class MCDropoutWrapper(EitherKind, MetaEstimatorMixin, BaseEstimator):
         """Whether `fit` has run, or the network is trained already."""
         if hasattr(self, "estimator_"):
             return True
-        if self.estimator in DEFAULTS:
-            return False
-        if (ready := getattr(self.estimator, "initialized_", None)) is not None:
-            return ready
-        try:
-            check_is_fitted(self.estimator)
-        except NotFittedError:
-            return False
-        return True
+        return self.estimator not in DEFAULTS and is_fitted(self.estimator)
 
     def __sklearn_tags__(self):
         """Those of the network: classifier or regressor."""

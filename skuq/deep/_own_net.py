@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch import NeuralNet
 
@@ -19,8 +18,8 @@ from skuq.deep._ensemble_nets import (
 )
 from skuq.deep._mlp import mlp
 from skuq.deep._rows import Rows, as_it_is
-from skuq.deep._torch_base import _evaluating
-from skuq.deep._training import seeded
+from skuq.deep._torch_base import _evaluating, device_named
+from skuq.deep._training import seeded, seeds
 from skuq.exceptions import InputError
 
 
@@ -51,8 +50,8 @@ class OwnNet(BaseEstimator):
             The fitted estimator.
         """
         X = self._checked(X, reset=True)
-        training_seed, self._seed = self._seeds()
-        self.device_ = self._device()
+        training_seed, self._seed = seeds(self.random_state, 2)
+        self.device_ = device_named(self.device)
         with seeded(training_seed, self.device_):
             module, loss, y = self._built(X, y)
             self.net_ = self._net(module, loss).fit(as_tensor(X), as_tensor(y))
@@ -135,18 +134,6 @@ class OwnNet(BaseEstimator):
 
     def _callbacks(self) -> list[Any]:
         return []
-
-    def _device(self):
-        if self.device != "auto":
-            return self.device
-        return "cuda" if torch.cuda.is_available() else "cpu"
-
-    def _seeds(self):
-        """The seeds of training and of the draws."""
-        if self.random_state is None:
-            return np.random.SeedSequence().generate_state(2).tolist()
-        rng = check_random_state(self.random_state)
-        return rng.randint(np.iinfo(np.int32).max, size=2).tolist()
 
     def __sklearn_tags__(self):
         """Samples may be images, for a module; labels or values are needed."""

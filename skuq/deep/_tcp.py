@@ -11,12 +11,12 @@ from torch import nn
 from skuq._core._checks import check_option
 from skuq._core._labels import encode_labels
 from skuq._sklearn import rows_of
-from skuq.deep._confidence import ConfidenceClassifier, seeds, unfrozen
+from skuq.deep._confidence import ConfidenceClassifier, unfrozen
 from skuq.deep._confidence_features import has_layers, model_inside, read
 from skuq.deep._ensemble_nets import is_net, net_in, reset_weights
 from skuq.deep._tcp_net import ConfidenceNet, lessons, target_of, weight_of
 from skuq.deep._torch_base import TorchModule
-from skuq.deep._training import seeded
+from skuq.deep._training import seeded, seeds
 from skuq.exceptions import InputError, NoErrorsWarning
 
 TARGETS = ("tcp", "normalized_tcp", "error")

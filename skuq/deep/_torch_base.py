@@ -55,8 +55,7 @@ class TorchModule(BaseEstimator):
         if wanted is None:
             first = next(self.module.parameters(), None)
             return torch.device("cpu") if first is None else first.device
-        if wanted == "auto":
-            wanted = "cuda" if torch.cuda.is_available() else "cpu"
+        wanted = device_named(wanted)
         self.module.to(wanted)
         return torch.device(wanted)
 
@@ -87,6 +86,13 @@ class TorchModule(BaseEstimator):
     def __sklearn_is_fitted__(self):
         """The module is trained already."""
         return True
+
+
+def device_named(device):
+    """A device, where "auto" is a GPU if there is one."""
+    if device != "auto":
+        return device
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def numpy_of(out):

@@ -6,7 +6,11 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 from scipy.sparse import issparse
-from sklearn.utils import assert_all_finite, check_consistent_length
+from sklearn.utils import (
+    assert_all_finite,
+    check_consistent_length,
+    check_random_state,
+)
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
@@ -59,6 +63,14 @@ def columns(y):
     """Values as skorch's regressors take them: one column for each output."""
     y = np.asarray(y, dtype=np.float32)
     return y[:, None] if y.ndim == 1 else y
+
+
+def seeds(random_state, n):
+    """Numbers to seed `n` things with; new ones each time for None."""
+    if random_state is None:
+        return np.random.SeedSequence().generate_state(n).tolist()
+    rng = check_random_state(random_state)
+    return rng.randint(np.iinfo(np.int32).max, size=n).tolist()
 
 
 @contextmanager

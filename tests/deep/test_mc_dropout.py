@@ -21,6 +21,7 @@ from skuq.deep import (
     TorchModuleRegressor,
     predictive_log_likelihood,
 )
+from skuq.deep._training import seeds
 from skuq.exceptions import InputError
 from skuq.metrics import get_scorer
 from skuq.nn import DropoutSampler
@@ -95,7 +96,7 @@ class TestAroundAFittedNetwork:
     def test_the_draws_are_those_of_the_sampler(self, module_model, iris):
         X = iris[0][:9]
         members = module_model.predict_members(X)
-        seed = module_model._seeds()[1]
+        seed = seeds(module_model.random_state, 2)[1]
         sampler = DropoutSampler(module_model.estimator.module, seed=seed)
         draws = torch.stack(list(sampler.draws(torch.from_numpy(X), range(30))))
         np.testing.assert_allclose(members, draws.softmax(2), rtol=1e-5)
