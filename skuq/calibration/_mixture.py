@@ -37,15 +37,13 @@ def mixture_weights(likelihood, weight):
         hessian = (share * weight) @ share.T + np.diag(prior / w**2)
         step = np.linalg.solve(hessian, gradient)
         gain = gradient @ step
-        size = 1.0
-        while (w <= size * step).any() or loss(
-            w - size * step
-        ) > value + ROUNDING * total:
+        size, moved = 1.0, w - step
+        while (moved <= 0).any() or loss(moved) > value + ROUNDING * total:
             size /= 2
-        w = w - size * step
+            moved = w - size * step
+        w, value = moved, loss(moved)
         if gain <= TOLERANCE * total:
             break
-        value = loss(w)
     return w / w.sum()
 
 
