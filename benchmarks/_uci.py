@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skuq.metrics import gaussian_log_loss
+
 SETS = (
     *("boston", "concrete", "energy", "kin8nm", "naval"),
     *("power", "protein", "wine", "yacht"),
@@ -31,24 +33,8 @@ def load_splits(folder, name, n_splits=None):
             yield Split(name, i, X[train], y[train], X[test], y[test])
 
 
-def scale_of(y):
-    """Mean and standard deviation of each column, 1 for a constant one."""
-    deviation = y.std(axis=0)
-    return y.mean(axis=0), np.where(deviation > 0, deviation, 1.0)
-
-
 def gaussian_scores(y, mean, std):
     """RMSE and mean negative log-likelihood of Gaussians, in the unit of `y`."""
     y, mean, std = (np.asarray(a, dtype=np.float64) for a in (y, mean, std))
-    return {"RMSE": root_mean_square(y, mean), "NLL": gaussian_nll(y, mean, std)}
-
-
-def root_mean_square(y, mean):
-    """Root of the mean squared error."""
-    return float(np.sqrt(np.mean((y - mean) ** 2)))
-
-
-def gaussian_nll(y, mean, std):
-    """Mean of ``-log N(y; mean, std^2)``, in nats."""
-    z = (y - mean) / std
-    return float(np.mean(0.5 * z**2 + np.log(std)) + 0.5 * np.log(2 * np.pi))
+    error = float(np.sqrt(np.mean((y - mean) ** 2)))
+    return {"RMSE": error, "NLL": gaussian_log_loss(y, mean, std)}

@@ -3,8 +3,9 @@
 import numpy as np
 from torch import nn
 
-from benchmarks._uci import gaussian_nll, gaussian_scores, scale_of
+from benchmarks._uci import gaussian_scores
 from skuq.deep import EnsembleRegressor
+from skuq.deep._scaling import standard
 
 SOURCE = (
     "Lakshminarayanan et al. 2017, Table 1: 5 networks of 50 hidden units (100 for "
@@ -26,14 +27,14 @@ PAPER = {k: {"RMSE": row[:2], "NLL": row[2:]} for k, row in _TABLE.items()}
 
 def score(split, *, adversarial=False):
     """RMSE and NLL of the ensemble, and the mean NLL of its members alone."""
-    center, scale = scale_of(split.X)
+    center, scale = standard(split.X)
     X, X_test = ((x - center) / scale for x in (split.X, split.X_test))
     model = ensemble(split, adversarial).fit(X.astype(np.float32), split.y)
     X_test = X_test.astype(np.float32)
     mean, std = model.predict(X_test, return_std=True)
     members = [
-        gaussian_nll(split.y_test, np.float64(mean), np.sqrt(np.float64(variance)))
-        for mean, variance in model.iter_members(X_test)
+        gaussian_scores(split.y_test, member_mean, np.sqrt(variance))["NLL"]
+        for member_mean, variance in model.iter_members(X_test)
     ]
     alone = {"NLL of a member": float(np.mean(members))}
     return gaussian_scores(split.y_test, mean, std) | alone

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
-from sklearn.utils import check_random_state, get_tags
+from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm import tqdm
 
@@ -19,10 +19,9 @@ from skuq.deep._ensemble_predict import stacked_predictions
 from skuq.deep._ensemble_selection import greedy
 from skuq.deep._ensemble_stacked import fit_stacked
 from skuq.deep._ensemble_strategy import resolved
-from skuq.deep._training import is_table
+from skuq.deep._torch_base import device_named
+from skuq.deep._training import is_table, seeds
 from skuq.exceptions import InputError
-
-MAX_SEED = np.iinfo(np.int32).max
 
 
 class Ensemble(MetaEstimatorMixin, BaseEstimator):
@@ -34,6 +33,22 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
 
     estimators_: list
     preprocessor_: Any
+    _seeds: list  # of all members there ever were; None for those fitted elsewhere
+
+    @classmethod
+    def _of_members(cls, estimators):
+        """An ensemble of members that are fitted already."""
+        members = list(estimators)
+        if not members:
+            raise InputError(
+                "there are no members: pass at least one fitted estimator."
+            )
+        for member in members:
+            check_is_fitted(member)
+        ensemble = cls(members[0], n_estimators=len(members))
+        ensemble.estimators_, ensemble._seeds = members, [None] * len(members)
+        ensemble.preprocessor_, ensemble.strategy_ = None, "loop"
+        return ensemble
 
     def fit(self, X, y=None, **fit_params):
         """Train the members.
@@ -98,7 +113,7 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
 
     def _fed(self, X):
         """What members are fed: samples behind the preprocessing, for nets."""
-        if getattr(self, "preprocessor_", None) is not None:
+        if self.preprocessor_ is not None:
             X = self.preprocessor_.transform(X)
         floats = isinstance(X, np.ndarray) and X.dtype == np.float64
         return X.astype(np.float32) if floats and self._feeds_nets() else X
@@ -109,14 +124,15 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
             return self
         X = self._fed(X)
         recipe = self._recipe(X, y, fit_params)
-        seeds = self._new_seeds(n)
+        new = self._new_seeds(n)
         store = None
         if self.checkpoint is not None:
-            store = Store.opened(self.checkpoint, X, y)
-            seeds = store.seeds([*self._seeds, *seeds])[-n:]
+            store = Store.opened(self.checkpoint, X, y, recipe)
+            if not isinstance(self.random_state, Integral):
+                new = store.seeds([*self._seeds, *new])[-n:]
         self.strategy_ = resolved(self.strategy, recipe, X, y, n, self.n_jobs)
-        self.estimators_ = self.estimators_ + self._trained(recipe, X, y, seeds, store)
-        self._seeds = [*self._seeds, *seeds]
+        self.estimators_ = self.estimators_ + self._trained(recipe, X, y, new, store)
+        self._seeds = [*self._seeds, *new]
         for name in ("n_features_in_", "feature_names_in_"):
             if not hasattr(self, name) and hasattr(self.estimators_[0], name):
                 setattr(self, name, getattr(self.estimators_[0], name))
@@ -153,6 +169,12 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
 
     def _recipe(self, X, y, fit_params):
         estimator = net_in(self.estimator)
+        if estimator is not self.estimator and self.preprocessor_ is None:
+            raise InputError(
+                "the members are pipelines, each with a preprocessing of its own, "
+                "which new members would lack: fit the new pipelines by themselves, "
+                "and pass all of them to from_estimators."
+            )
         if estimator is None or is_module(estimator):
             with torch.random.fork_rng(devices=[]):  # members draw their own weights
                 estimator = self._net(estimator, X, y)
@@ -160,7 +182,7 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
         if is_net(estimator):
             estimator = prepared(estimator)
             if self.device is not None:
-                estimator.set_params(device=self._device())
+                estimator.set_params(device=device_named(self.device))
         if self.adversarial:
             if not is_net(estimator):
                 raise InputError(
@@ -171,18 +193,11 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
         n_classes = getattr(self, "_n_classes", None)
         return Recipe(estimator, attack, self.bootstrap, n_classes, fit_params)
 
-    def _device(self):
-        if self.device != "auto":
-            return self.device
-        return "cuda" if torch.cuda.is_available() else "cpu"
-
     def _new_seeds(self, n):
         """Seeds of new members; those of an int are the same however they are asked."""
-        have = len(self._seeds)
-        rng = check_random_state(self.random_state)
-        if isinstance(self.random_state, Integral):
-            return rng.randint(MAX_SEED, size=have + n)[have:].tolist()
-        return rng.randint(MAX_SEED, size=n).tolist()
+        fixed = isinstance(self.random_state, Integral)
+        have = len(self._seeds) if fixed else 0
+        return seeds(self.random_state, have + n)[have:]
 
     def _feeds_nets(self):
         estimator = net_in(self.estimator)
@@ -195,10 +210,17 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
         images = self.estimator is not None
         return validate_data(self, X, reset=reset, dtype="numeric", allow_nd=images)
 
+    def _ready(self, X):
+        """What members are fed, of a fitted ensemble."""
+        check_is_fitted(self)
+        return self._fed(self._checked(X, reset=False))
+
     def _stacked(self, X, respond, empty):
         """The statistics of all members by stacked predictions; None if not so."""
+        X = self._ready(X)
+        alike = self.strategy_ == "stacked" and None not in self._seeds
         stackable = isinstance(X, np.ndarray) or is_torch_array(X)
-        if self.strategy_ != "stacked" or len(self.estimators_) < 2 or not stackable:
+        if not alike or len(self.estimators_) < 2 or not stackable:
             return None
         parts = []
         for members in stacked_predictions(self.estimators_, X, respond):
@@ -207,6 +229,20 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
                 part.update(*member)
             parts.append(part)
         return empty().concatenate(parts)
+
+    def _keep_best(self, n_members, loss):
+        """Keep the members that a greedy search takes."""
+        have = len(self.estimators_)
+        if n_members is not None:
+            _check_number(n_members, "n_members")
+            if n_members > have:
+                raise InputError(
+                    f"n_members={n_members} is more than the {have} members there "
+                    "are: pass fewer, or None."
+                )
+        chosen = greedy(have, n_members, loss)
+        self.estimators_ = [self.estimators_[i] for i in chosen]
+        return self
 
     def __sklearn_is_fitted__(self):
         """Whether there are members."""
@@ -225,20 +261,3 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
 def _check_number(n, name):
     if not isinstance(n, Integral) or n < 1:
         raise InputError(f"{name} must be an integer of at least 1, got {n!r}.")
-
-
-def fitted_members(estimators):
-    """A list of fitted members, of which there is at least one."""
-    members = list(estimators)
-    if not members:
-        raise InputError("there are no members: pass at least one fitted estimator.")
-    for member in members:
-        check_is_fitted(member)
-    return members
-
-
-def keep_best(ensemble, n_members, loss):
-    """Keep the members that a greedy search takes."""
-    chosen = greedy(len(ensemble.estimators_), n_members, loss)
-    ensemble.estimators_ = [ensemble.estimators_[i] for i in chosen]
-    return ensemble

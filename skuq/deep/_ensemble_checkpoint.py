@@ -20,18 +20,21 @@ class Store:
     folder: Path
 
     @classmethod
-    def opened(cls, folder, X, y):
+    def opened(cls, folder, X, y, recipe):
         """The folder, which is made if need be and may hold only this problem."""
         store = cls(Path(folder))
         store.folder.mkdir(parents=True, exist_ok=True)
-        problem = joblib.hash((X, y))
+        problem = {"data": joblib.hash((X, y)), "settings": _settings(recipe)}
         path = store.folder / "ensemble.json"
         if not path.exists():
-            store._write(path, lambda p: p.write_text(json.dumps({"data": problem})))
-        elif json.loads(path.read_text())["data"] != problem:
+            store._write(path, lambda p: p.write_text(json.dumps(problem)))
+            return store
+        known = json.loads(path.read_text())
+        other = [name for name in problem if known.get(name) != problem[name]]
+        if other:
             raise InputError(
-                f"checkpoint={str(folder)!r} holds an ensemble of other data: pass "
-                "another folder, or empty this one."
+                f"checkpoint={str(folder)!r} holds an ensemble of other "
+                f"{' and '.join(other)}: pass another folder, or empty this one."
             )
         return store
 
@@ -97,3 +100,16 @@ class Store:
         beside = path.with_name(f"{path.name}.{uuid4().hex}")
         write(beside)
         os.replace(beside, path)
+
+
+def _settings(recipe):
+    """What members are, as far as numbers and names tell in every process alike."""
+    plain = {
+        name: value
+        for name, value in recipe.estimator.get_params().items()
+        if isinstance(value, (bool, float, int, str))
+        and not name.endswith(("device", "n_jobs", "random_state", "verbose"))
+    }
+    kind = type(recipe.estimator).__qualname__
+    attack = None if recipe.attack is None else recipe.attack.epsilon
+    return joblib.hash((kind, plain, recipe.bootstrap, attack))

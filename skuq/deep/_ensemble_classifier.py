@@ -2,12 +2,11 @@
 
 import numpy as np
 from sklearn.base import ClassifierMixin
-from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skuq._core._arrays import to_numpy
 from skuq.base import accuracy
-from skuq.deep._ensemble_base import Ensemble, fitted_members, keep_best
+from skuq.deep._ensemble_base import Ensemble
 from skuq.deep._ensemble_nets import classifier_net, net_in
 from skuq.deep._ensemble_predict import member_proba, probabilities
 from skuq.deep._training import encoded, targets
@@ -54,7 +53,7 @@ class EnsembleClassifier(ClassifierMixin, ClassifierMembersMixin, Ensemble):
         Keep the members in the next `fit` and train only those that are missing.
     checkpoint : path-like, default=None
         Folder to keep members in: training that was killed goes on from there, with
-        the same result.  It serves one fit.
+        the same result.  It serves one fit; other data or settings are an error.
     verbose : bool, default=False
         Show a progress bar.
     random_state : int, RandomState instance or None, default=None
@@ -165,11 +164,9 @@ class EnsembleClassifier(ClassifierMixin, ClassifierMembersMixin, Ensemble):
         ensemble : EnsembleClassifier
             Fitted.
         """
-        members = fitted_members(estimators)
-        ensemble = cls(n_estimators=len(members))
-        ensemble.estimators_, ensemble.strategy_ = members, "loop"
-        ensemble.estimator, ensemble._seeds = members[0], []
+        ensemble = cls._of_members(estimators)
         if classes is None:
+            members = ensemble.estimators_
             classes = np.unique(np.concatenate([m.classes_ for m in members]))
         ensemble.classes_ = ensemble._columns = np.asarray(classes)
         ensemble._n_classes = len(ensemble.classes_)
@@ -188,16 +185,13 @@ class EnsembleClassifier(ClassifierMixin, ClassifierMembersMixin, Ensemble):
         proba : array of shape (n_samples, n_classes, *spatial)
             In [0, 1], sums to one over axis 1.
         """
-        check_is_fitted(self)
-        X = self._fed(self._checked(X, reset=False))
+        X = self._ready(X)
         for member in self.estimators_:
             yield member_proba(member, X, self._columns)
 
     def _statistics(self, X):
-        check_is_fitted(self)
-        fed = self._fed(self._checked(X, reset=False))
-        found = self._stacked(fed, probabilities, MemberStatistics)
-        return found or ClassifierMembersMixin._statistics(self, X)
+        found = self._stacked(X, probabilities, MemberStatistics)
+        return super()._statistics(X) if found is None else found
 
     def score(self, X, y, sample_weight=None):
         """Accuracy of `predict`; for maps, the share of right positions.
@@ -238,7 +232,7 @@ class EnsembleClassifier(ClassifierMixin, ClassifierMembersMixin, Ensemble):
         self : EnsembleClassifier
             The ensemble, with fewer members, the best first.
         """
-        codes = np.searchsorted(self.classes_, to_numpy(y))[:, None]
+        codes = self._codes(to_numpy(y))[:, None]
         right = np.stack(
             [np.take_along_axis(p, codes, axis=1) for p in self.iter_members(X)]
         ).astype(np.float64)
@@ -247,7 +241,7 @@ class EnsembleClassifier(ClassifierMixin, ClassifierMembersMixin, Ensemble):
         def loss(chosen):
             return -np.log(np.maximum(right[chosen].mean(axis=0), tiny)).mean()
 
-        return keep_best(self, n_members, loss)
+        return self._keep_best(n_members, loss)
 
     def _target(self, X, y, reset):
         """Codes of the labels; sets the classes."""
@@ -255,12 +249,12 @@ class EnsembleClassifier(ClassifierMixin, ClassifierMembersMixin, Ensemble):
         if not y.size:
             raise NoSamplesError("y holds no samples: pass at least two classes.")
         if not reset:
-            return self._codes(y)
+            return self._typed(self._codes(y))
         given = getattr(net_in(self.estimator), "classes", None)
         if given is not None and y.ndim == 1:
             self.classes_ = self._columns = np.asarray(given)
             self._n_classes = None  # the net knows them
-            return self._codes(y)
+            return self._typed(self._codes(y))
         classes, codes = encoded(y)
         if classes is None:
             classes = np.arange(codes.max() + 1)
@@ -269,6 +263,7 @@ class EnsembleClassifier(ClassifierMixin, ClassifierMembersMixin, Ensemble):
         return self._typed(codes)
 
     def _codes(self, y):
+        """Positions of labels among the classes."""
         if y.ndim > 1:
             return y.astype(np.int64)
         order = np.argsort(self.classes_)
@@ -278,12 +273,14 @@ class EnsembleClassifier(ClassifierMixin, ClassifierMembersMixin, Ensemble):
         if unknown.any():
             raise InputError(
                 f"y holds {y[unknown][0]!s}, which is none of the classes "
-                f"{self.classes_}."
+                f"{self.classes_}: leave such samples out, or fit anew."
             )
-        return self._typed(codes)
+        return codes
 
     def _typed(self, codes):
-        """Codes as the criterion takes them."""
+        """Codes as the members take them: a criterion, or others of fitted members."""
+        if not self._feeds_nets():
+            return self._columns[codes]
         criterion = getattr(net_in(self.estimator), "criterion", None)
         binary = (nn.BCEWithLogitsLoss, nn.BCELoss)
         kind = criterion if isinstance(criterion, type) else type(criterion)

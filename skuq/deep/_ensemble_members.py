@@ -15,6 +15,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from skuq._sklearn import rows_of, rows_of_params
 from skuq.deep._adversarial import Attack, attacking
 from skuq.deep._ensemble_nets import initialised, is_net, stream
+from skuq.deep._training import seeds
 
 # Torch's generator belongs to the process: members in threads take turns.
 LOCK = threading.Lock()
@@ -38,7 +39,7 @@ class Recipe:
     @property
     def device(self):
         """Where the members are."""
-        return getattr(self.estimator, "device", "cpu")
+        return getattr(self.estimator, "device", None) or "cpu"
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,4 @@ def seeded_clone(estimator, seed):
         for name in member.get_params(deep=True)
         if name == "random_state" or name.endswith("__random_state")
     )
-    rng = np.random.RandomState(seed)
-    limit = np.iinfo(np.int32).max
-    return member.set_params(**{name: rng.randint(limit) for name in names})
+    return member.set_params(**dict(zip(names, seeds(seed, len(names)), strict=True)))

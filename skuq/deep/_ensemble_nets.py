@@ -12,11 +12,14 @@ from torch import nn
 from torch.nn.parameter import UninitializedParameter
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from skuq.deep._scaling import Standardise, standard
+from skuq.deep._mlp import mlp
+from skuq.deep._scaling import standard
+from skuq.deep._torch_base import _evaluating
 from skuq.deep._training import seeded
 from skuq.exceptions import InputError
 from skuq.nn import BetaNLLLoss, GaussianHead
 
+N_HIDDEN = 100
 EPOCHS = 40
 # The paper's, with a learning rate that falls to 0: a fixed one leaves noise behind.
 TRAINING = {
@@ -28,17 +31,6 @@ TRAINING = {
     "train_split": None,
     "verbose": 0,
 }
-
-
-def standard_mlp(X, n_outputs, n_hidden=100):
-    """A network with one hidden layer, for a table that it standardises inside."""
-    center, scale = standard(X.reshape(len(X), -1))
-    return nn.Sequential(
-        Standardise(center, scale),
-        nn.Linear(len(center), n_hidden),
-        nn.ReLU(),
-        nn.Linear(n_hidden, n_outputs),
-    )
 
 
 def is_module(estimator):
@@ -62,7 +54,7 @@ def net_in(estimator):
 def classifier_net(module, X, n_classes):
     """A net around a module for classes, or a net of one's own size for a table."""
     if module is None:
-        module = standard_mlp(X, n_classes)
+        module = mlp(X, n_classes, (N_HIDDEN,))
     return NeuralNetClassifier(module, criterion=nn.CrossEntropyLoss, **TRAINING)
 
 
@@ -72,9 +64,8 @@ def regressor_net(module, X, y, beta):
     A module that gives twice as many numbers as there are outputs gets a Gaussian head,
     which works in the unit of the target.
     """
-    y_center, y_scale = standard(y)
     if module is None:
-        module = standard_mlp(X, 2 * y.shape[1])
+        module = mlp(X, 2 * y.shape[1], (N_HIDDEN,))
     if isinstance(module, type):
         module = module()
     output = trial_output(module, X)
@@ -90,7 +81,7 @@ def regressor_net(module, X, y, beta):
             "give one for each, or two, a mean and what becomes a variance."
         )
     return NeuralNetRegressor(
-        nn.Sequential(module, GaussianHead(y_center, y_scale)),
+        nn.Sequential(module, GaussianHead(*standard(y))),
         criterion=BetaNLLLoss,
         criterion__beta=beta,
         **TRAINING,
@@ -99,11 +90,8 @@ def regressor_net(module, X, y, beta):
 
 def trial_output(module, X):
     """What a module gives for two samples, without any trace."""
-    mode = module.training
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        output = module.eval()(as_tensor(X[:2]))
-    module.train(mode)
-    return output
+    with torch.random.fork_rng(devices=[]), torch.no_grad(), _evaluating(module):
+        return module(as_tensor(X[:2]))
 
 
 def prepared(net):

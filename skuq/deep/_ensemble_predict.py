@@ -8,7 +8,7 @@ import torch
 from skuq._core._arrays import is_torch_array, to_numpy
 from skuq.deep._ensemble_nets import as_tensor, is_net
 from skuq.deep._stack import Stack
-from skuq.deep._torch_base import numpy_of
+from skuq.deep._torch_base import _evaluating, numpy_of
 from skuq.deep._torch_module import as_row
 from skuq.deep._torch_net import SkorchNet
 from skuq.exceptions import InputError
@@ -19,13 +19,8 @@ CHUNK = 2**22  # numbers that a stack may hold for each layer, about
 def net_predictions(net, X, respond):
     """What one net predicts for all samples, as a tuple of arrays."""
     single = SkorchNet(net)
-    was_training = net.module_.training
-    net.module_.eval()
-    try:
-        with torch.inference_mode():
-            parts = [respond(single, net.infer(b)) for b in _batches(net, single, X)]
-    finally:
-        net.module_.train(was_training)
+    with _evaluating(net.module_), torch.inference_mode():
+        parts = [respond(single, net.infer(b)) for b in _batches(net, single, X)]
     return tuple(numpy_of(torch.cat(values)) for values in zip(*parts, strict=True))
 
 
@@ -77,16 +72,23 @@ def moments(single, out):
 def member_proba(member, X, classes):
     """Probabilities of one member, with a column for each of all classes."""
     if is_net(member):
-        return net_predictions(member, X, probabilities)[0]
-    if not hasattr(member, "predict_proba"):
+        proba = net_predictions(member, X, probabilities)[0]
+    elif hasattr(member, "predict_proba"):
+        proba = to_numpy(member.predict_proba(X))
+    else:
         raise InputError(
             f"{type(member).__name__} has no predict_proba: members of a classifier "
             "need one."
         )
-    proba = to_numpy(member.predict_proba(X))
-    own = np.asarray(getattr(member, "classes_", classes))
-    if len(own) == len(classes) and (own == classes).all():
+    if proba.shape[1] == len(classes):
         return proba
+    own = np.asarray(getattr(member, "classes_", classes))
+    if len(own) != proba.shape[1] or not np.isin(own, classes).all():
+        raise InputError(
+            f"a member gives {proba.shape[1]} columns and knows the classes {own}, of "
+            f"the ensemble's {classes}: pass to from_estimators, as classes, the "
+            "sorted labels of all columns of the members."
+        )
     out = np.zeros((len(proba), len(classes), *proba.shape[2:]), dtype=proba.dtype)
     out[:, np.searchsorted(classes, own)] = proba
     return out

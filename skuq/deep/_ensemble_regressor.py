@@ -2,11 +2,10 @@
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.utils.validation import check_is_fitted
 
 from skuq._core._arrays import to_numpy
 from skuq._core._checks import check_option
-from skuq.deep._ensemble_base import Ensemble, fitted_members, keep_best
+from skuq.deep._ensemble_base import Ensemble
 from skuq.deep._ensemble_nets import regressor_net
 from skuq.deep._ensemble_predict import member_moments, moments
 from skuq.deep._ensemble_selection import log_density
@@ -61,7 +60,7 @@ class EnsembleRegressor(RegressorMixin, RegressorMembersMixin, Ensemble):
         Keep the members in the next `fit` and train only those that are missing.
     checkpoint : path-like, default=None
         Folder to keep members in: training that was killed goes on from there, with
-        the same result.  It serves one fit.
+        the same result.  It serves one fit; other data or settings are an error.
     verbose : bool, default=False
         Show a progress bar.
     random_state : int, RandomState instance or None, default=None
@@ -160,11 +159,7 @@ class EnsembleRegressor(RegressorMixin, RegressorMembersMixin, Ensemble):
         ensemble : EnsembleRegressor
             Fitted.
         """
-        members = fitted_members(estimators)
-        ensemble = cls(n_estimators=len(members))
-        ensemble.estimators_, ensemble.strategy_ = members, "loop"
-        ensemble.estimator, ensemble._seeds = members[0], []
-        return ensemble
+        return cls._of_members(estimators)
 
     def iter_members(self, X):
         """Yield the predictions of one member after the other.
@@ -179,16 +174,13 @@ class EnsembleRegressor(RegressorMixin, RegressorMembersMixin, Ensemble):
         member : array of shape (n_samples, *outputs), or a tuple of two
             Means; or means and variances, of members that state them.
         """
-        check_is_fitted(self)
-        X = self._fed(self._checked(X, reset=False))
+        X = self._ready(X)
         for member in self.estimators_:
             yield _bare(member_moments(member, X))
 
     def _statistics(self, X):
-        check_is_fitted(self)
-        fed = self._fed(self._checked(X, reset=False))
-        found = self._stacked(fed, moments, RegressionStatistics)
-        return found or RegressorMembersMixin._statistics(self, X)
+        found = self._stacked(X, moments, RegressionStatistics)
+        return super()._statistics(X) if found is None else found
 
     def log_likelihood(self, X, y):
         """Log density of observed values, as `nll` says; higher is better.
@@ -235,7 +227,7 @@ class EnsembleRegressor(RegressorMixin, RegressorMembersMixin, Ensemble):
                 return ((means[chosen].mean(axis=0) - y) ** 2).mean()
             return -log_density(y, means[chosen], variances[chosen], self.nll).mean()
 
-        return keep_best(self, n_members, loss)
+        return self._keep_best(n_members, loss)
 
     def _observed(self, X, y):
         """Values, and the means and variances of the members, in double precision."""

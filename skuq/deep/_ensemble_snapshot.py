@@ -40,7 +40,7 @@ def state_of(training):
     active = [training.members.index(member) for member in training.active]
     return {
         "active": active,
-        "weights": {**stack.parameters, **stack.buffers} if active else {},
+        "weights": stack.state if active else {},
         "optimizer": training.optimizer.state_dict(),
         "schedule": [
             (scheduler.lr_scheduler_.state_dict(), scheduler.batch_idx_)
@@ -64,7 +64,7 @@ def restore(training, content):
     ):
         _restore_member(member, state, stopped=i not in active)
     for name, value in content["weights"].items():
-        {**stack.parameters, **stack.buffers}[name].data.copy_(value)
+        stack.state[name].data.copy_(value)
     training.optimizer.load_state_dict(content["optimizer"])
     pairs = zip(training.schedule.schedulers, content["schedule"], strict=True)
     for scheduler, (state, batch) in pairs:

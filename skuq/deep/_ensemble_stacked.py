@@ -138,7 +138,7 @@ class StackedTraining:
         self.criterion = LossOfMany(net)
         named_parameters = list(self.stack.parameters.items())
         groups, options = net.get_params_for_optimizer("optimizer", named_parameters)
-        kind = optimizer_class(net.optimizer, options, self.device)
+        kind = optimizer_class(net.optimizer, [options, *groups[0]], self.device)
         self.optimizer = kind(*groups, **options)
         self.schedule = Schedule(members[0].callbacks, self.optimizer)
         self._keep_data(members)

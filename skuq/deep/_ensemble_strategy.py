@@ -80,7 +80,7 @@ def slow_when_stacked(recipe):
             recipe.estimator.module, recipe.estimator.get_params_for("module")
         )
     convolves = any(isinstance(part, CONVOLUTIONS) for part in module.modules())
-    return convolves and torch.device(recipe.device or "cpu").type == "cpu"
+    return convolves and torch.device(recipe.device).type == "cpu"
 
 
 def obstacle(recipe, X, y):
@@ -103,6 +103,8 @@ def of_parts(net):
     for name in METHODS:
         if not getattr(type(net), name).__module__.startswith("skorch."):
             return f"{type(net).__name__} has a {name} of its own"
+    if net.device is None:
+        return "device=None leaves its module wherever it is"
     if net.optimizer not in OPTIMIZERS:
         return f"{net.optimizer.__name__} looks at all weights of a net together"
     if any(True for _ in net.criterion_.parameters()):

@@ -9,10 +9,19 @@ VARIANTS = (
 )
 
 
-def optimizer_class(wanted, options, device):
-    """The class to use for an optimiser: a faster one with the same arithmetic."""
-    plain = device.type == "cpu" and not any(options.get(name) for name in VARIANTS)
-    numbers = all(not torch.is_tensor(options.get(name)) for name in ("lr", "betas"))
+def optimizer_class(wanted, settings, device):
+    """The class to use for an optimiser: a faster one with the same arithmetic.
+
+    `settings` holds the options of all weights, and those of each group of them.
+    """
+    plain = device.type == "cpu" and not any(
+        options.get(name) for options in settings for name in VARIANTS
+    )
+    numbers = not any(
+        torch.is_tensor(options.get(name))
+        for options in settings
+        for name in ("lr", "betas")
+    )
     if wanted in (Adam, AdamW) and plain and numbers:
         return {Adam: FastAdam, AdamW: FastAdamW}[wanted]
     return wanted

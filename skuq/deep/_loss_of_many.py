@@ -30,4 +30,5 @@ def is_plain_cross_entropy(net):
     loss = net.criterion_
     own = type(net).get_loss in (NeuralNet.get_loss, NeuralNetClassifier.get_loss)
     plain = type(loss) is nn.CrossEntropyLoss and loss.reduction == "mean"
-    return own and plain and loss.weight is None and not loss.label_smoothing
+    even = plain and loss.weight is None and loss.ignore_index < 0
+    return own and even and not loss.label_smoothing

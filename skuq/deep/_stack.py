@@ -19,14 +19,8 @@ class Stack:
     def __init__(self, modules, *, alias=False):
         self.modules = list(modules)
         self.shell = deepcopy(self.modules[0])  # its own state is never used
-        self.parameters = {
-            name: _stacked([dict(m.named_parameters())[name] for m in self.modules])
-            for name, _ in self.shell.named_parameters()
-        }
-        self.buffers = {
-            name: _stacked([dict(m.named_buffers())[name] for m in self.modules])
-            for name, _ in self.shell.named_buffers()
-        }
+        self.parameters = _stacked(dict(m.named_parameters()) for m in self.modules)
+        self.buffers = _stacked(dict(m.named_buffers()) for m in self.modules)
         self._chain = chain_of(self.shell)
         self._names = [
             (prefix, [name for name, _ in _state(layer)])
@@ -35,17 +29,23 @@ class Stack:
         if alias:
             self.alias()
 
+    @property
+    def state(self):
+        """All stacks by name."""
+        return self.parameters | self.buffers
+
     def alias(self):
         """Make the modules views of the stacks."""
+        stacks = self.state
         for i, module in enumerate(self.modules):
             for name, tensor in _state(module):
-                tensor.data = self._stack_of(name).data[i]
+                tensor.data = stacks[name].data[i]
 
     def keep(self, positions):
         """Let go of all modules but those at `positions`."""
         self.release(set(range(len(self.modules))) - set(positions))
         self.modules = [self.modules[i] for i in positions]
-        for stack in (*self.parameters.values(), *self.buffers.values()):
+        for stack in self.state.values():
             stack.data = stack.data[positions]
             stack.grad = None
         self.alias()
@@ -75,14 +75,11 @@ class Stack:
 
     def _states(self):
         """Parameters and buffers of the layers of the chain, by their short names."""
-        everything = self.parameters | self.buffers
+        everything = self.state
         return [
             {name: everything[prefix + name] for name in names}
             for prefix, names in self._names
         ]
-
-    def _stack_of(self, name):
-        return self.parameters[name] if name in self.parameters else self.buffers[name]
 
 
 def _state(module):
@@ -91,6 +88,12 @@ def _state(module):
     yield from module.named_buffers()
 
 
-def _stacked(tensors):
-    whole = torch.stack([tensor.detach() for tensor in tensors])
-    return whole.requires_grad_(tensors[0].requires_grad)
+def _stacked(states):
+    """Tensors of each name from all modules, one after the other."""
+    first, *others = states
+    stacks = {}
+    for name, tensor in first.items():
+        parts = [tensor, *(state[name] for state in others)]
+        stack = torch.stack([part.detach() for part in parts])
+        stacks[name] = stack.requires_grad_(tensor.requires_grad)
+    return stacks

@@ -68,6 +68,11 @@ class GaussianHead(nn.Module):
         variance : torch.Tensor of shape (n, ..., n_outputs)
             In the unit of the target squared, above 0.
         """
+        if x.shape[-1] % 2:
+            raise InputError(
+                f"a Gaussian head takes two numbers for each output, got "
+                f"{x.shape[-1]}: give the layer before it an even number."
+            )
         mean, spread = x.chunk(2, dim=-1)
         variance = F.softplus(spread) + self.min_variance
         scale = self.scale
@@ -130,6 +135,11 @@ class BetaNLLLoss(nn.Module):
             In nats, for a beta of 0.
         """
         mean, variance = y_pred
+        if y_true.shape != mean.shape:
+            raise InputError(
+                f"the mean has shape {tuple(mean.shape)} and y_true "
+                f"{tuple(y_true.shape)}: make them the same, such as by y[:, None]."
+            )
         loss = 0.5 * (variance.log() + (y_true - mean) ** 2 / variance)
         if self.beta:
             loss = loss * variance.detach() ** self.beta

@@ -12,11 +12,16 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
+from skorch import (
+    NeuralNetBinaryClassifier,
+    NeuralNetClassifier,
+    NeuralNetRegressor,
+)
 from torch import nn
 
 from skuq.deep import EnsembleClassifier, EnsembleRegressor
 from skuq.exceptions import InputError, NoSamplesError
+from skuq.nn import BetaNLLLoss, GaussianHead
 
 
 @pytest.fixture
@@ -78,24 +83,31 @@ def test_an_instance_whose_weights_cannot_be_drawn_anew_is_an_error(classes):
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_members_see_the_samples_in_orders_of_their_own(strategy, values):
-    seen = []
+    """Of members without a weight that differs, losses tell the batches."""
 
-    class Recorder(nn.Module):
+    class Zero(nn.Module):
         def __init__(self):
             super().__init__()
             self.layer = nn.Linear(3, 1)
+            for parameter in self.parameters():
+                nn.init.zeros_(parameter)
 
         def forward(self, x):
             return self.layer(x)
 
     X, y = values
-    model = EnsembleRegressor(
-        Recorder, n_estimators=2, strategy=strategy, random_state=0
-    ).fit(X, y)
-    for net in model.estimators_:
-        seen.append(tuple(b["train_loss"] for b in net.history[0]["batches"]))
-    assert seen[0] != seen[1]
-    assert model.estimators_[0].get_params()["iterator_train__shuffle"]
+    net = NeuralNetRegressor(
+        Zero, lr=0.0, batch_size=10, max_epochs=1, train_split=None, verbose=0
+    )
+    model = EnsembleRegressor(net, n_estimators=2, strategy=strategy, random_state=0)
+    losses = [
+        [batch["train_loss"] for batch in member.history[0]["batches"]]
+        for member in model.fit(X, y).estimators_
+    ]
+    in_order = (y.astype(np.float32).reshape(6, 10) ** 2).mean(1)
+    for mine, other in (losses, (losses[1], in_order), (losses[0], in_order)):
+        assert not np.allclose(mine, other, rtol=1e-4)
+        assert np.mean(mine) == pytest.approx(np.mean(other), rel=1e-5)
 
 
 def test_probabilities_are_averaged(classes):
@@ -210,21 +222,6 @@ def test_members_that_state_a_deviation_are_heard(values):
     np.testing.assert_allclose(parts.aleatoric, 1, rtol=1e-5)
 
 
-def test_fitted_models_make_an_ensemble(classes):
-    X, y = classes
-    models = [LogisticRegression(C=c).fit(X, y) for c in (0.1, 1.0)]
-    model = EnsembleClassifier.from_estimators(models)
-    expected = np.mean([m.predict_proba(X) for m in models], axis=0)
-    np.testing.assert_allclose(model.predict_proba(X), expected)
-    assert set(model.predict(X)) <= set(y)
-    two = [LinearRegression().fit(X, X[:, 0]), LinearRegression().fit(X, X[:, 1])]
-    mean, std = EnsembleRegressor.from_estimators(two).predict(X, return_std=True)
-    np.testing.assert_allclose(mean, X[:, :2].mean(1), atol=1e-5)
-    np.testing.assert_allclose(std, abs(X[:, 0] - X[:, 1]) / 2, atol=1e-5)
-    with pytest.raises(InputError, match="no members"):
-        EnsembleClassifier.from_estimators([])
-
-
 def test_a_warm_start_adds_the_members_of_a_larger_ensemble(classes):
     grown = EnsembleClassifier(n_estimators=2, warm_start=True, random_state=0)
     kept = grown.fit(*classes).estimators_[0]
@@ -260,7 +257,22 @@ def test_selection_never_raises_the_loss_of_the_best_member(classes, values):
     assert len(model.select_members(X, y, n_members=1).estimators_) == 1
     X, y = values
     regressor = EnsembleRegressor(n_estimators=4, random_state=0).fit(X, y)
-    assert len(regressor.select_members(X, y, n_members=2).estimators_) == 2
+    best = max(
+        regressor.estimators_,
+        key=lambda m: EnsembleRegressor.from_estimators([m]).log_likelihood(X, y).sum(),
+    )
+    chosen = regressor.select_members(X, y, n_members=2).estimators_
+    assert len(chosen) == 2
+    assert chosen[0] is best
+    for n_members, message in ((0, "at least 1, got 0"), (3, "more than the 2")):
+        with pytest.raises(InputError, match=message):
+            regressor.select_members(X, y, n_members=n_members)
+
+
+def test_selection_knows_no_other_label(classes):
+    model = EnsembleClassifier(LogisticRegression(), n_estimators=2).fit(*classes)
+    with pytest.raises(InputError, match="none of the classes"):
+        model.select_members(classes[0], np.where(classes[1] == "cat", "ant", "dog"))
 
 
 def test_segmentation_averages_over_the_class_axis(rng):
@@ -296,13 +308,31 @@ def test_modules_with_two_numbers_for_each_value_get_a_gaussian_head(values):
         EnsembleRegressor(nn.Linear(3, 3)).fit(X, y)
 
 
+def test_shapes_that_would_broadcast_are_errors():
+    with pytest.raises(InputError, match="two numbers for each output, got 3"):
+        GaussianHead()(torch.zeros(5, 3))
+    column = torch.ones(5, 1)
+    with pytest.raises(InputError, match="make them the same"):
+        BetaNLLLoss()((column, column), torch.zeros(5))
+
+
+def test_predictions_leave_every_part_of_a_net_in_its_mode(classes):
+    X, y = classes
+    net = make_net(nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 3)))
+    model = EnsembleClassifier(net, strategy="loop", random_state=0).fit(X, y)
+    module = model.estimators_[0].module_.train()
+    module[0].eval()
+    model.predict(X)
+    assert (module.training, module[0].training) == (True, False)
+
+
 def test_the_global_random_numbers_stay_as_they_were(classes):
     torch.manual_seed(1)
-    before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    before = torch.get_rng_state(), np.random.get_state()  # noqa: NPY002
     for strategy in STRATEGIES:
         EnsembleClassifier(n_estimators=2, strategy=strategy).fit(*classes)
     assert torch.equal(torch.get_rng_state(), before[0])
-    assert (np.random.get_state()[1] == before[1]).all()  # noqa: NPY002
+    np.testing.assert_equal(np.random.get_state(), before[1])  # noqa: NPY002
 
 
 def test_pickles_predict_the_same(classes, values):
@@ -310,6 +340,11 @@ def test_pickles_predict_the_same(classes, values):
     again = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(
         model.predict_proba(classes[0]), again.predict_proba(classes[0])
+    )
+    regressor = EnsembleRegressor(n_estimators=2, random_state=0).fit(*values)
+    again = pickle.loads(pickle.dumps(regressor))
+    np.testing.assert_array_equal(
+        regressor.predict(values[0]), again.predict(values[0])
     )
 
 

@@ -12,6 +12,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
 from skorch import NeuralNetClassifier
 from skorch.callbacks import EarlyStopping, LRScheduler
@@ -20,6 +21,7 @@ from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from skuq.deep import EnsembleClassifier
+from skuq.deep._ensemble_members import fit_here
 from skuq.deep._ensemble_stacked import StackedTraining
 from skuq.exceptions import InputError
 
@@ -47,13 +49,23 @@ def test_members_come_back_from_the_folder(strategy, problem, tmp_path, monkeypa
     assert len(again.estimators_[0].history) == len(model.estimators_[0].history)
 
 
-def test_missing_members_are_trained_as_they_would_have_been(problem, tmp_path):
+def test_missing_members_are_trained_as_they_would_have_been(
+    problem, tmp_path, monkeypatch
+):
     X, y = problem
     options = {"n_estimators": 3, "strategy": "loop", "random_state": 0}
     whole = EnsembleClassifier(**options).fit(X, y)
     EnsembleClassifier(checkpoint=tmp_path, **options).fit(X, y)
     sorted(tmp_path.glob("member_*"))[1].unlink()
+    trained = []
+
+    def counting(*arguments):
+        trained.append(arguments)
+        return fit_here(*arguments)
+
+    monkeypatch.setattr("skuq.deep._ensemble_base.fit_here", counting)
     again = EnsembleClassifier(checkpoint=tmp_path, **options).fit(X, y)
+    assert len(trained) == 1
     np.testing.assert_array_equal(whole.predict_proba(X), again.predict_proba(X))
 
 
@@ -85,19 +97,23 @@ def test_a_stack_goes_on_after_any_epoch(
     net = NeuralNetClassifier(optimizer=torch.optim.Adam, **defaults | options)
     settings = {"n_estimators": 3, "strategy": "stacked", "random_state": 0}
     whole = EnsembleClassifier(net, **settings).fit(X, y)
-    epoch, count = StackedTraining.epoch, iter(range(100))
+    n_epochs = max(len(member.history) for member in whole.estimators_)
+    epoch, n_begun = StackedTraining.epoch, 0
 
     def dying(self):
-        if next(count) == epochs:
+        nonlocal n_begun
+        n_begun += 1
+        if n_begun == epochs + 1:
             raise Killed
         epoch(self)
 
     model = EnsembleClassifier(net, checkpoint=tmp_path, **settings)
     monkeypatch.setattr(StackedTraining, "epoch", dying)
-    with contextlib.suppress(Killed):
+    killed = epochs < n_epochs
+    with pytest.raises(Killed) if killed else contextlib.nullcontext():
         model.fit(X, y)
-    monkeypatch.setattr(StackedTraining, "epoch", epoch)
     model.fit(X, y)
+    assert n_begun == n_epochs + killed  # the killed one twice, the others once
     np.testing.assert_array_equal(whole.predict_proba(X), model.predict_proba(X))
     for a, b in zip(whole.estimators_, model.estimators_, strict=True):
         assert a.history[:, "train_loss"] == b.history[:, "train_loss"]
@@ -111,6 +127,16 @@ def test_random_seeds_are_those_of_the_folder(problem, tmp_path):
         for _ in range(2)
     )
     np.testing.assert_array_equal(first.predict_proba(X), again.predict_proba(X))
+
+
+def test_another_random_state_does_not_take_the_members_of_the_folder(
+    problem, tmp_path
+):
+    X, y = problem
+    EnsembleClassifier(checkpoint=tmp_path, random_state=0).fit(X, y)
+    other = EnsembleClassifier(checkpoint=tmp_path, random_state=1).fit(X, y)
+    plain = EnsembleClassifier(random_state=1).fit(X, y)
+    np.testing.assert_array_equal(other.predict_proba(X), plain.predict_proba(X))
 
 
 def test_estimators_of_scikit_learn_are_kept_too(problem, tmp_path):
@@ -129,19 +155,24 @@ def test_a_folder_of_other_data_is_refused(problem, tmp_path):
         EnsembleClassifier(n_estimators=1, checkpoint=tmp_path).fit(X + 1, y)
 
 
+def test_a_folder_of_other_settings_is_refused(problem, tmp_path):
+    forest = RandomForestClassifier(3)
+    EnsembleClassifier(forest, checkpoint=tmp_path).fit(*problem)
+    EnsembleClassifier(clone(forest).set_params(n_jobs=1), checkpoint=tmp_path).fit(
+        *problem
+    )
+    forest = RandomForestClassifier(4)
+    with pytest.raises(InputError, match="holds an ensemble of other settings"):
+        EnsembleClassifier(forest, checkpoint=tmp_path).fit(*problem)
+
+
 PROGRAM = """
 import sys
 import numpy as np
 import torch
 from skorch import NeuralNetClassifier
-from skorch import NeuralNetClassifier
-from skorch.callbacks import EarlyStopping, LRScheduler
-from skorch.dataset import ValidSplit
-from torch import nn
-from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from skuq.deep import EnsembleClassifier
-from skuq.deep._ensemble_stacked import StackedTraining
 
 class Slow(torch.nn.Module):
     def __init__(self):
@@ -181,6 +212,7 @@ def test_a_killed_training_goes_on_to_the_same_predictions(tmp_path):
         time.sleep(0.01)
     os.kill(killed.pid, signal.SIGKILL)
     killed.communicate()
+    assert 2 <= len(list(folder.glob("member_*.pt"))) < 6
     assert killed.returncode == -signal.SIGKILL
     assert json.loads(run(path, 60, "loop", folder).communicate()[0]) == expected
 

@@ -120,6 +120,10 @@ OPTIONS = {
     "AMSGrad": {"optimizer__amsgrad": True},
     "SGD": {"optimizer": torch.optim.SGD, "optimizer__momentum": 0.9},
     "groups": {"optimizer__param_groups": [("layers.0*", {"lr": 0.1})]},
+    "a group of its own kind": {
+        "optimizer__param_groups": [("layers.0*", {"maximize": True})]
+    },
+    "ignored class": {"criterion__ignore_index": 1},
     "no shuffling": {"iterator_train__shuffle": False},
     "drop last": {"iterator_train__drop_last": True},
     "validation": {"train_split": ValidSplit(4, stratified=True)},
@@ -244,6 +248,7 @@ AUTO = {
     "convolution": (make_net(Convolving), "loop"),
     "branches": (make_net(Branching), "loop"),
     "own callback": (make_net(callbacks=[("t", Touches())]), "loop"),
+    "no device": (make_net(device=None), "loop"),
     "LBFGS": (make_net(optimizer=torch.optim.LBFGS), "loop"),
     "plateau": (
         make_net(
@@ -259,7 +264,9 @@ def test_auto_stacks_what_can_be_stacked(net, expected, problem):
     assert fitted(net, *problem, "auto").strategy_ == expected
 
 
-@pytest.mark.parametrize("name", ["branches", "own callback", "LBFGS", "plateau"])
+@pytest.mark.parametrize(
+    "name", ["branches", "own callback", "no device", "LBFGS", "plateau"]
+)
 def test_asked_for_stacking_that_cannot_be_is_an_error(name, problem):
     with pytest.raises(InputError, match="strategy='stacked' is not possible"):
         fitted(AUTO[name][0], *problem, "stacked")
