@@ -117,13 +117,12 @@ def epoch_of(make, x, y):
     return prepare
 
 
-def draws_of(make, x):
-    """What predicts with many draws, each for all rows."""
+def draws_of(make, x, ours):
+    """What predicts with many draws, each for all rows; `ours` is a net of skuq."""
 
     def prepare():
         torch.manual_seed(0)
         net, _ = make()
-        ours = make in [MAKERS[name] for name in MAKERS if name.startswith("skuq")]
         net.train(not ours)  # the peers always sample, some in training mode alone
 
         def draw(i):
@@ -143,7 +142,9 @@ def draws_of(make, x):
 
 def main():
     """Print both tables."""
-    print_setting(("torch", "bayesian-torch", "blitz-bayesian-pytorch"))
+    print_setting(
+        ("torch", "bayesian-torch", "blitz-bayesian-pytorch", "torch-uncertainty")
+    )
     torch.manual_seed(0)
     x, y = torch.rand(N_ROWS, SIZES[0]), torch.randint(0, SIZES[-1], (N_ROWS,))
     size = x.numel() * x.element_size()
@@ -153,10 +154,14 @@ def main():
         input_bytes=size,
         quality=lambda loss: f"last loss {loss:.3g}",
     )
-    bayesian = {k: m for k, m in MAKERS.items() if m is not plain}
+    draws = {
+        k: draws_of(m, x, k.startswith("skuq"))
+        for k, m in MAKERS.items()
+        if m is not plain
+    }
     print_table(
         f"{N_DRAWS} draws for {N_ROWS} rows",
-        race({k: draws_of(m, x) for k, m in bayesian.items()}, repeats=REPEATS),
+        race(draws, repeats=REPEATS),
         input_bytes=size,
         quality=lambda proba: f"sums to {float(proba.sum(1).mean()):.6f}",
     )

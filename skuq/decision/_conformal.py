@@ -277,8 +277,8 @@ class ConformalClassifier(HeldOutModel):
         xp, place = array_namespace(table.scores), device(table.scores)
         shape = (table.n_samples, table.n_classes, *table.scores.shape[2:])
         sets = xp.empty(shape, dtype=xp.bool, device=place)
-        limit = xp.asarray(threshold[:, None], dtype=table.scores.dtype, device=place)
         for window, score in self._score_blocks(table, response.kind, self._seed):
+            limit = xp.asarray(threshold[:, None], dtype=score.dtype, device=place)
             put(sets, window, score <= limit)
         scores = response.scores
         return to_library_of(sets, scores) if is_torch_array(scores) else sets

@@ -40,7 +40,7 @@ def at_risk(
     """
     ordered, lost = _surest_first(confidence, wrong)
     low, high = 0, len(ordered) + 1  # certified; not certified
-    level = delta / ceil(log2(high))
+    level = _level(delta, len(ordered))
     best = Threshold(inf, 0, 0, 0.0)
     while high - low > 1:
         middle = (low + high) // 2
@@ -80,5 +80,9 @@ def _keeping(ordered: np.ndarray, lost: np.ndarray, n: int, delta: float) -> Thr
 
 def least_samples(target: float, delta: float, n_samples: int) -> int:
     """How many samples without an error `at_risk` needs to keep any, of so many."""
-    level = delta / ceil(log2(n_samples + 1))
-    return ceil(np.log(level) / np.log1p(-target))
+    return ceil(np.log(_level(delta, n_samples)) / np.log1p(-target))
+
+
+def _level(delta: float, n_samples: int) -> float:
+    """The part of `delta` that each step of the bisection over so many has."""
+    return delta / ceil(log2(n_samples + 1))

@@ -297,7 +297,7 @@ class SelectiveClassifier(HeldOutModel):
             where coverage falls: do not search for a `target_coverage` by it.
         """
         labels, accepted = map(to_numpy, self.predict_selective(X))
-        weight = np.ones(labels.shape) * accepted
+        weight = accepted.astype(float)
         if sample_weight is not None:
             given = to_numpy(sample_weight)
             weight *= given.reshape(given.shape + (1,) * (labels.ndim - given.ndim))

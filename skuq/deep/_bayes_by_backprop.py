@@ -5,7 +5,8 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
 from skuq.deep._elbo import Divergence, ELBOLoss, SampledNet
-from skuq.deep._own_net import OwnNet, check_count
+from skuq.deep._own_net import OwnNet
+from skuq.deep._training import check_count
 from skuq.nn import posterior_summary, prune_weights, to_bayesian, weight_draw
 from skuq.nn._bayes_layer import BayesLayer
 
@@ -19,7 +20,8 @@ class BayesByBackprop(OwnNet):
 
     def _sampled(self, network, loss, n_values, constant=0.0):
         """The network to train, with its loss."""
-        self._divergence = self.kl_weight, self.kl_anneal_epochs, n_values, constant
+        n_epochs = check_count("kl_anneal_epochs", self.kl_anneal_epochs, 0)
+        self._divergence = self.kl_weight, n_epochs, n_values, constant
         n_samples = check_count("n_samples_train", self.n_samples_train, 1)
         return SampledNet(network, n_samples), ELBOLoss(loss)
 
@@ -50,7 +52,7 @@ class BayesByBackprop(OwnNet):
 
     @property
     def elbo_(self):
-        """The evidence lower bound of the training set after each epoch, in nats."""
+        """The bound of the training set, as each epoch saw it, in nats."""
         check_is_fitted(self, "net_")
         return np.array(self.net_.history[:, "elbo"])
 

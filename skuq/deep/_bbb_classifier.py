@@ -6,7 +6,7 @@ from torch import nn
 
 from skuq.base import accuracy
 from skuq.deep._bayes_by_backprop import BayesByBackprop
-from skuq.deep._own_targets import class_network
+from skuq.deep._own_targets import VOID, class_network
 from skuq.uncertainty import ClassifierMembersMixin
 
 
@@ -20,8 +20,8 @@ class BBBClassifier(ClassifierMixin, BayesByBackprop, ClassifierMembersMixin):
     ----------
     module : torch.nn.Module, class or None, default=None
         The network, with layers as torch has them, of which a Bayesian twin is made; or
-        one that has Bayesian layers already.  None is one of linear layers, sized and
-        scaled from the data.  An instance is copied.
+        one that has Bayesian layers already, which keep their prior and sampling.  None
+        is one of linear layers, sized and scaled from the data.  An instance is copied.
     hidden_layer_sizes : tuple of int, default=(100,)
         Of the network that is made if `module` is None.
     prior : prior of `skuq.nn`, default=None
@@ -176,7 +176,7 @@ class BBBClassifier(ClassifierMixin, BayesByBackprop, ClassifierMembersMixin):
 
     def _built(self, X, y):
         network, y, self.classes_ = class_network(self, X, y, lambda k: k)
-        n_values = (y != -100).sum() / len(y)
+        n_values = (y != VOID).sum() / len(y)
         loss = nn.CrossEntropyLoss()
         return *self._sampled(self._twin(network), loss, n_values), y
 

@@ -4,7 +4,6 @@ import math
 
 import torch
 from sklearn.base import RegressorMixin
-from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skuq.deep._bayes_by_backprop import BayesByBackprop
@@ -25,8 +24,8 @@ class BBBRegressor(RegressorMixin, BayesByBackprop, RegressorMembersMixin):
     ----------
     module : torch.nn.Module, class or None, default=None
         The network, with layers as torch has them, of which a Bayesian twin is made; or
-        one that has Bayesian layers already.  None is one of linear layers, sized and
-        scaled from the data.  An instance is copied.
+        one that has Bayesian layers already, which keep their prior and sampling.  None
+        is one of linear layers, sized and scaled from the data.  An instance is copied.
     hidden_layer_sizes : tuple of int, default=(100,)
         Of the network that is made if `module` is None.
     noise : {"constant", "predicted"} or float, default="constant"
@@ -179,7 +178,6 @@ class BBBRegressor(RegressorMixin, BayesByBackprop, RegressorMembersMixin):
     @property
     def noise_std_(self):
         """Standard deviation of the noise; there is none if it is predicted."""
-        check_is_fitted(self, "net_")
         return constant_std(self.module_, self._scale)
 
     def _built(self, X, y):

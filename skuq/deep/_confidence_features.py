@@ -12,7 +12,7 @@ from skuq._core._arrays import as_array, to_numpy
 from skuq._core._checks import check_option
 from skuq._responses import innermost, wrapped
 from skuq.deep._ensemble_nets import is_net
-from skuq.deep._torch_base import TorchModule, _evaluating
+from skuq.deep._torch_base import TorchModule, evaluating
 from skuq.deep._torch_net import SkorchNet, net_of
 from skuq.exceptions import InputError
 
@@ -134,7 +134,7 @@ def _read_net(net, X, layer):
 def _reading(module):
     """Evaluation without gradients, which leaves torch's generator where it was."""
     forked = torch.random.fork_rng(devices=[])
-    with forked, _evaluating(module), torch.inference_mode():
+    with forked, evaluating(module), torch.inference_mode():
         yield
 
 
@@ -172,7 +172,8 @@ class _Tap:
 
     def _taker(self, name):
         def take(module, args):
-            self.layer, self._value = name, args[0].clone()
+            if args and isinstance(args[0], torch.Tensor):
+                self.layer, self._value = name, args[0].clone()
 
         return take
 

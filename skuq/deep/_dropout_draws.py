@@ -2,8 +2,8 @@
 
 from skuq.deep._draws import Draws
 from skuq.deep._ensemble_nets import as_tensor
-from skuq.deep._own_net import check_count
-from skuq.deep._torch_base import _evaluating
+from skuq.deep._torch_base import evaluating
+from skuq.deep._training import check_count
 from skuq.nn import DropoutSampler
 
 
@@ -15,7 +15,7 @@ def dropout_draws(estimator, X, respond):
     n_draws = check_count("n_dropout_samples", estimator.n_dropout_samples, 0)
     sampler = DropoutSampler(estimator.module_, seed=estimator._seed)
     draws = Draws(Batches(estimator), sampler, X, respond, verbose=estimator.verbose)
-    with _evaluating(estimator.module_):
+    with evaluating(estimator.module_):
         yield from draws.members(range(n_draws))
 
 

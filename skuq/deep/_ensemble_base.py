@@ -20,7 +20,7 @@ from skuq.deep._ensemble_selection import greedy
 from skuq.deep._ensemble_stacked import fit_stacked
 from skuq.deep._ensemble_strategy import resolved
 from skuq.deep._torch_base import device_named
-from skuq.deep._training import is_table, seeds
+from skuq.deep._training import check_count, is_table, seeds
 from skuq.exceptions import InputError
 
 
@@ -67,7 +67,7 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
         self : object
             The fitted ensemble.
         """
-        _check_number(self.n_estimators, "n_estimators")
+        check_count("n_estimators", self.n_estimators, 1)
         grows = self.warm_start and hasattr(self, "estimators_")
         have = len(self.estimators_) if grows else 0
         if have > self.n_estimators:
@@ -101,9 +101,9 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
             The ensemble.
         """
         check_is_fitted(self)
-        _check_number(n, "n")
+        n = check_count("n", n, 1)
         X, y = self._checked(X, reset=False), self._target(X, y, reset=False)
-        return self._grow(int(n), X, y, fit_params)
+        return self._grow(n, X, y, fit_params)
 
     def _fit_preprocessor(self, X, y):
         """Fit what comes before the net of a pipeline, once for all members."""
@@ -234,7 +234,7 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
         """Keep the members that a greedy search takes."""
         have = len(self.estimators_)
         if n_members is not None:
-            _check_number(n_members, "n_members")
+            check_count("n_members", n_members, 1)
             if n_members > have:
                 raise InputError(
                     f"n_members={n_members} is more than the {have} members there "
@@ -256,8 +256,3 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
         if not self._feeds_nets():
             tags.input_tags.sparse = get_tags(self.estimator).input_tags.sparse
         return tags
-
-
-def _check_number(n, name):
-    if not isinstance(n, Integral) or n < 1:
-        raise InputError(f"{name} must be an integer of at least 1, got {n!r}.")

@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from skuq.deep._mlp import mlp
 from skuq.deep._scaling import standard
-from skuq.deep._torch_base import _evaluating
+from skuq.deep._torch_base import evaluating
 from skuq.deep._training import seeded
 from skuq.exceptions import InputError
 from skuq.nn import BetaNLLLoss, GaussianHead
@@ -90,7 +90,7 @@ def regressor_net(module, X, y, beta):
 
 def trial_output(module, X):
     """What a module gives for two samples, without any trace."""
-    with torch.random.fork_rng(devices=[]), torch.no_grad(), _evaluating(module):
+    with torch.random.fork_rng(devices=[]), torch.no_grad(), evaluating(module):
         return module(as_tensor(X[:2]))
 
 

@@ -8,7 +8,7 @@ import torch
 from skuq._core._arrays import is_torch_array, to_numpy
 from skuq.deep._ensemble_nets import as_tensor, is_net
 from skuq.deep._stack import Stack
-from skuq.deep._torch_base import _evaluating, numpy_of
+from skuq.deep._torch_base import evaluating, numpy_of
 from skuq.deep._torch_module import as_row
 from skuq.deep._torch_net import SkorchNet
 from skuq.exceptions import InputError
@@ -19,7 +19,7 @@ CHUNK = 2**22  # numbers that a stack may hold for each layer, about
 def net_predictions(net, X, respond):
     """What one net predicts for all samples, as a tuple of arrays."""
     single = SkorchNet(net)
-    with _evaluating(net.module_), torch.inference_mode():
+    with evaluating(net.module_), torch.inference_mode():
         parts = [respond(single, net.infer(b)) for b in _batches(net, single, X)]
     return tuple(numpy_of(torch.cat(values)) for values in zip(*parts, strict=True))
 

@@ -8,8 +8,9 @@ from torch.distributions import Categorical, Normal
 
 from skuq.base import accuracy
 from skuq.deep._dropout_draws import dropout_draws
-from skuq.deep._own_net import OwnNet, check_count
+from skuq.deep._own_net import OwnNet
 from skuq.deep._own_targets import class_network
+from skuq.deep._training import check_count
 from skuq.nn import LogitNoiseHead, LogitNoiseLoss
 from skuq.nn._noise_heads import noise_channels
 from skuq.uncertainty import ClassifierMembersMixin

@@ -10,6 +10,7 @@ from skuq._core._checks import check_option
 from skuq.deep._dropout_draws import dropout_draws
 from skuq.deep._noise import LIKELIHOODS, constant_std, mixture, regression_network
 from skuq.deep._own_net import OwnNet
+from skuq.deep._training import check_count
 from skuq.nn import ConstantNoise, LogVarianceHead
 from skuq.uncertainty import RegressorMembersMixin
 
@@ -212,7 +213,8 @@ class HeteroscedasticRegressor(RegressorMixin, OwnNet, RegressorMembersMixin):
         return nn.Sequential(network, head), loss, y
 
     def _callbacks(self):
-        return [("warm_up", WarmUp(self.warmup_epochs))]
+        n_epochs = check_count("warmup_epochs", self.warmup_epochs, 0)
+        return [("warm_up", WarmUp(n_epochs))]
 
 
 class WarmLoss(nn.Module):

@@ -17,8 +17,7 @@ from skuq.deep._gal import best_tau, squared_errors
 from skuq.deep._torch_base import TorchModule
 from skuq.deep._torch_module import as_row
 from skuq.deep._torch_net import net_of
-from skuq.deep._training import columns, encoded, is_table, seeds, targets
-from skuq.exceptions import InputError
+from skuq.deep._training import check_count, columns, encoded, is_table, seeds, targets
 from skuq.nn import DropoutSampler
 from skuq.uncertainty import MemberStatistics, RegressionStatistics
 
@@ -234,9 +233,7 @@ class MCDropoutWrapper(EitherKind, MetaEstimatorMixin, BaseEstimator):
         return get_tags(self.estimator).estimator_type
 
     def _n_samples(self):
-        if int(self.n_samples) != self.n_samples or self.n_samples < 0:
-            raise InputError(f"n_samples must be 0 or more, got {self.n_samples!r}.")
-        return int(self.n_samples)
+        return check_count("n_samples", self.n_samples, 0)
 
     def _checked(self, X, reset):
         """Arrays are checked and made single precision; anything else passes."""

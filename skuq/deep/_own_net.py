@@ -18,7 +18,7 @@ from skuq.deep._ensemble_nets import (
 )
 from skuq.deep._mlp import mlp
 from skuq.deep._rows import Rows, as_it_is
-from skuq.deep._torch_base import _evaluating, device_named
+from skuq.deep._torch_base import device_named, evaluating
 from skuq.deep._training import seeded, seeds
 from skuq.exceptions import InputError
 
@@ -120,7 +120,7 @@ class OwnNet(BaseEstimator):
     def _outputs(self, module, X):
         """What a module gives for all samples: a tuple of tensors on the CPU."""
         parts = []
-        with _evaluating(module), torch.inference_mode():
+        with evaluating(module), torch.inference_mode():
             for batch in as_tensor(X).split(self.batch_size):
                 out = module(batch.to(self.device_))
                 out = out if isinstance(out, tuple) else (out,)
@@ -141,10 +141,3 @@ class OwnNet(BaseEstimator):
         tags.target_tags.required = True
         tags.input_tags.three_d_array = self.module is not None
         return tags
-
-
-def check_count(name, value, least):
-    """Refuse what is no integer of at least `least`."""
-    if int(value) != value or value < least:
-        raise InputError(f"{name} must be an integer of at least {least}, got {value}.")
-    return int(value)

@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 
 from skuq.deep._training import encoded, targets
-from skuq.exceptions import InputError
+from skuq.exceptions import InputError, NoSamplesError
+
+VOID = -100  # torch's label of positions that do not count
 
 
 def class_network(estimator, X, y, n_numbers):
@@ -21,12 +23,27 @@ def class_network(estimator, X, y, n_numbers):
     if classes is None:  # maps hold codes, of which the largest may be missing
         classes = np.arange(next(k for k in range(found + 1) if n_numbers(k) >= found))
         wanted = n_numbers(len(classes))
-    if found != wanted or codes.max() >= len(classes):
+    n_classes = max(len(classes), 1 + _largest(codes))
+    if found != wanted or n_classes > len(classes):
         raise InputError(
             f"the module gives {found} numbers for each sample or position, which does "
-            f"not fit labels of {max(len(classes), codes.max() + 1)} classes."
+            f"not fit labels of {n_classes} classes: it must give "
+            f"{n_numbers(n_classes)}."
         )
     return network, codes, classes
+
+
+def _largest(codes):
+    """The largest code; all but void ones must be at least 0."""
+    counted = codes[codes != VOID]
+    if not counted.size:
+        raise NoSamplesError(f"all labels are {VOID}: pass some that count.")
+    if counted.min() < 0:
+        raise InputError(
+            f"y holds {counted.min()}: labels of maps must be 0 or more, and {VOID} "
+            "where they do not count."
+        )
+    return int(counted.max())
 
 
 @dataclass(frozen=True)
@@ -42,10 +59,10 @@ class Scale:
         """Mean and standard deviation of every output, 1 for a constant one."""
         y = y[:, None] if single else y
         axes = tuple(i for i in range(y.ndim) if i != 1)
-        unit = y.std(axis=axes, keepdims=True)
-        return cls(
-            y.mean(axis=axes, keepdims=True), np.where(unit > 0, unit, 1), single
-        )
+        center, unit = (f(axis=axes, keepdims=True) for f in (y.mean, y.std))
+        # Rounding may give a constant a deviation above 0.
+        varies = (np.ptp(y, axis=axes, keepdims=True) > 0) & (unit > 0)
+        return cls(center, np.where(varies, unit, 1), single)
 
     @property
     def n_outputs(self):

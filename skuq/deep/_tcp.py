@@ -1,6 +1,7 @@
 """A second network learns how likely the answers of a classifier are right."""
 
 import warnings
+from math import inf
 
 import numpy as np
 import torch
@@ -187,10 +188,11 @@ class TCPConfidence(ConfidenceClassifier):
         self._check_error_weight()
         own_seed, fold_seed = seeds(self.random_state, 2)
         features, proba, self.layer_ = read(self.estimator_, X, self.layer)
+        codes, counts = self._codes(y, proba)
         if self.cv is not None:
             rows, features, proba = self._held_out(X, y, features, proba, fold_seed)
-            features, proba, y = features[rows], proba[rows], y[rows]
-        codes, counts = self._codes(y, proba)
+            features, proba = features[rows], proba[rows]
+            codes, counts = codes[rows], counts[rows]
         right = proba.argmax(axis=1) == codes
         self.n_errors_ = int((~right & counts).sum())
         if not self.n_errors_:
@@ -255,9 +257,12 @@ class TCPConfidence(ConfidenceClassifier):
 
     def _check_error_weight(self):
         weight = self.error_weight
-        if weight != "balanced" and not (not isinstance(weight, str) and weight > 0):
+        if weight == "balanced":
+            return
+        if isinstance(weight, str) or not 0 < weight < inf:
             raise InputError(
-                f"error_weight must be above 0 or 'balanced', got {weight!r}."
+                "error_weight must be finite and above 0, or 'balanced', got "
+                f"{weight!r}."
             )
 
 

@@ -35,7 +35,7 @@ class TorchModule(BaseEstimator):
 
     def _outputs(self, X):
         """What the module returns for all of `X`."""
-        with _evaluating(self.module), torch.inference_mode():
+        with evaluating(self.module), torch.inference_mode():
             outputs = [self._first(self.module(batch)) for batch in self._batches(X)]
         return torch.cat(outputs)
 
@@ -102,7 +102,7 @@ def numpy_of(out):
 
 
 @contextmanager
-def _evaluating(module):
+def evaluating(module):
     """Evaluation mode for the time of a prediction."""
     modes = [(part, part.training) for part in module.modules()]
     module.eval()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import contextmanager
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -63,6 +64,15 @@ def columns(y):
     """Values as skorch's regressors take them: one column for each output."""
     y = np.asarray(y, dtype=np.float32)
     return y[:, None] if y.ndim == 1 else y
+
+
+def check_count(name, value, least):
+    """Refuse what is no integer of at least `least`."""
+    if not isinstance(value, Integral) or value < least:
+        raise InputError(
+            f"{name} must be an integer of at least {least}, got {value!r}."
+        )
+    return int(value)
 
 
 def seeds(random_state, n):

@@ -6,6 +6,7 @@ from sklearn.neighbors import NearestNeighbors
 from skuq._core._labels import encode_labels
 from skuq.deep._confidence import ConfidenceClassifier
 from skuq.deep._confidence_features import has_layers, model_inside, read
+from skuq.deep._training import check_count
 from skuq.exceptions import InputError
 
 
@@ -87,8 +88,7 @@ class TrustScore(ConfidenceClassifier):
     def _learn(self, X, y):
         if not 0 <= self.alpha < 1:
             raise InputError(f"alpha must lie in [0, 1), got {self.alpha!r}.")
-        if int(self.n_neighbors) != self.n_neighbors or self.n_neighbors < 1:
-            raise InputError(f"n_neighbors must be 1 or more, got {self.n_neighbors}.")
+        check_count("n_neighbors", self.n_neighbors, 1)
         if y.ndim > 1:
             raise InputError(
                 f"y has shape {y.shape}: the trust score takes one label per sample."
@@ -107,7 +107,7 @@ class TrustScore(ConfidenceClassifier):
             return None
         n_kept = len(points) - int(self.alpha * len(points))
         if n_kept < len(points):
-            n = min(self.n_neighbors, len(points) - 1)
+            n = min(int(self.n_neighbors), len(points) - 1)
             radius = self._search(points).kneighbors(n_neighbors=n)[0][:, -1]
             points = points[np.argsort(radius, kind="stable")[:n_kept]]
         return self._search(points)

@@ -39,6 +39,8 @@ class BayesConv(BayesLayer):
         dtype: torch.dtype | None = None,
     ) -> None:
         check_option("padding_mode", padding_mode, PADDINGS)
+        if isinstance(padding, str):
+            check_option("padding", padding, ("same", "valid"))
         if in_channels % groups or out_channels % groups:
             raise InputError(
                 f"groups={groups} must divide in_channels={in_channels} and "

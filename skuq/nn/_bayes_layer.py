@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skuq._core._checks import check_option
-from skuq.exceptions import InputError
-from skuq.nn._priors import GaussianPrior, Prior
+from skuq.nn._priors import GaussianPrior, Prior, check_above_zero
 
 INITIAL_STD = 0.005
 SAMPLINGS = ("local", "weights", "flipout")
@@ -46,8 +45,7 @@ class BayesLayer(nn.Module):
     ) -> None:
         super().__init__()
         check_option("weight_sampling", weight_sampling, SAMPLINGS)
-        if not initial_std > 0:
-            raise InputError(f"initial_std must be above 0, got {initial_std!r}.")
+        check_above_zero("initial_std", initial_std)
         self.prior = GaussianPrior() if prior is None else prior
         self.weight_sampling = weight_sampling
         self.initial_std = initial_std

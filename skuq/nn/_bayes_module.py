@@ -130,7 +130,8 @@ def prune_weights(module: nn.Module, fraction: float) -> int:
     Notes
     -----
     Weights are ranked by ``|mean| / std`` [1]_.  A pruned weight has mean and standard
-    deviation 0, and no gradient: it stays 0 in further training with plain optimisers.
+    deviation 0.  Prune after training: further steps keep its deviation at 0, but move
+    its mean.
 
     References
     ----------

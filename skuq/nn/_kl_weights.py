@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from numbers import Real
 
 import numpy as np
 
@@ -81,7 +82,7 @@ def _total(kl_weight: str | float) -> float:
     """What the weights of an epoch sum to."""
     if kl_weight == "uniform":
         return 1.0
-    if isinstance(kl_weight, str):
+    if not isinstance(kl_weight, Real):
         raise InputError(
             f"kl_weight must be 'uniform', 'blundell', a number or a function, got "
             f"{kl_weight!r}."

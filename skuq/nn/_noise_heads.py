@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from skuq._core._checks import check_option
 from skuq.exceptions import InputError
 
 MIN_VARIANCE = 1e-6
@@ -63,6 +64,11 @@ class LogVarianceHead(nn.Module):
         variance : torch.Tensor of shape (n, n_outputs, *spatial)
             Above 0.
         """
+        if x.shape[1] % 2:
+            raise InputError(
+                f"the network gives {x.shape[1]} numbers for each sample: it must give "
+                "all means and then as many log-variances."
+            )
         mean, log_variance = x.chunk(2, dim=1)
         variance = log_variance.clamp(max=MAX_LOG_VARIANCE).exp() + self.min_variance
         return mean, variance
@@ -99,7 +105,7 @@ class ConstantNoise(nn.Module):
         super().__init__()
         start = torch.as_tensor(variance, dtype=torch.get_default_dtype())
         if not bool((start > 0).all()):
-            raise InputError(f"the variance of the noise must be above 0: {variance}.")
+            raise InputError(f"variance must be above 0, got {variance!r}.")
         values = start.expand(n_outputs).clone().log()
         self.log_variance = nn.Parameter(values, requires_grad=learned)
 
@@ -182,6 +188,5 @@ class LogitNoiseHead(nn.Module):
 
 def noise_channels(n_classes: int, noise: str) -> int:
     """How many numbers a network gives with its logits and their noise."""
-    if noise not in ("shared", "per_class"):
-        raise InputError(f"noise must be 'shared' or 'per_class', got {noise!r}.")
+    check_option("noise", noise, ("shared", "per_class"))
     return n_classes + 1 if noise == "shared" else 2 * n_classes

@@ -40,7 +40,7 @@ class GaussianPrior:
     mean: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_above_zero("std", self.std)
+        check_above_zero("std", self.std)
 
     def log_density(self, weight: Tensor) -> Tensor:
         """Logarithm of the density of each weight.
@@ -103,7 +103,7 @@ class LaplacePrior:
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_above_zero("scale", self.scale)
+        check_above_zero("scale", self.scale)
 
     def log_density(self, weight: Tensor) -> Tensor:
         """Logarithm of the density of each weight.
@@ -185,8 +185,8 @@ class ScaleMixturePrior:
     narrow_std: float = 0.002
 
     def __post_init__(self) -> None:
-        _check_above_zero("std", self.std)
-        _check_above_zero("narrow_std", self.narrow_std)
+        check_above_zero("std", self.std)
+        check_above_zero("narrow_std", self.narrow_std)
         if not 0 < self.share < 1:
             raise InputError(f"share must lie in (0, 1), got {self.share!r}.")
 
@@ -235,11 +235,7 @@ def _log_normal(deviation: Tensor, std: float) -> Tensor:
 
 def _entropy(std: Tensor) -> Tensor:
     """Entropy of independent Gaussians."""
-    return _log(std).sum() + 0.5 * (1 + LOG_2_PI) * std.numel()
-
-
-def _log(std: Tensor) -> Tensor:
-    return _positive(std).log()
+    return _positive(std).log().sum() + 0.5 * (1 + LOG_2_PI) * std.numel()
 
 
 def _positive(std: Tensor) -> Tensor:
@@ -247,6 +243,7 @@ def _positive(std: Tensor) -> Tensor:
     return std.clamp_min(torch.finfo(std.dtype).tiny)
 
 
-def _check_above_zero(name: str, value: float) -> None:
+def check_above_zero(name: str, value: float) -> None:
+    """Refuse what is not a finite number above 0."""
     if not 0 < value < math.inf:
         raise InputError(f"{name} must be finite and above 0, got {value!r}.")

@@ -67,7 +67,7 @@ def test_a_full_coverage_never_abstains(digits):
     assert selective.score(X, y) == model.score(X, y)
 
 
-@pytest.mark.parametrize("name", ["max_probability", "margin", "entropy"])
+@pytest.mark.parametrize("name", ["margin", "entropy"])
 def test_two_classes_have_one_order_of_confidence(name, told, rng):
     p = rng.uniform(0.01, 0.99, 300)
     X, y = np.column_stack([1 - p, p]), (rng.random(300) < p).astype(int)

@@ -8,6 +8,7 @@ import torch
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.model_selection import GridSearchCV
+from skorch.callbacks import Callback
 from torch import nn
 
 from skuq.deep import BBBClassifier, BBBRegressor
@@ -89,11 +90,10 @@ def test_a_pickle_predicts_the_same(classifier, iris):
     )
 
 
-def test_the_bound_rises_and_is_that_of_the_definition(diabetes):
+def test_the_bound_is_that_of_the_definition(diabetes):
     X, y = diabetes
-    model = BBBRegressor(max_epochs=60, lr=0.0, random_state=0, batch_size=len(y))
-    model.set_params(weight_sampling="weights", noise=50.0, max_epochs=200)
-    model.fit(X, y)
+    model = BBBRegressor(max_epochs=200, lr=0.0, random_state=0, batch_size=len(y))
+    model.set_params(weight_sampling="weights", noise=50.0).fit(X, y)
     # Untrained: each epoch is one estimate of the bound, in the unit of the target.
     divergence = kl_divergence(model.module_).item()
     members = 0.0
@@ -124,6 +124,27 @@ def test_every_schedule_of_the_divergence_trains(iris, kl_weight):
     options = QUICK | {"batch_size": 40}
     model = BBBClassifier(kl_weight=kl_weight, kl_anneal_epochs=2, **options)
     assert np.isfinite(model.fit(*iris).elbo_).all()
+
+
+class Factors(Callback):
+    """Remembers what stood before the divergence in each batch of training."""
+
+    def initialize(self):
+        self.seen = []
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        if training:
+            self.seen.append(net.criterion_.factor)
+
+
+def test_each_batch_carries_its_share_of_the_divergence(iris):
+    options = {"kl_weight": "blundell", "kl_anneal_epochs": 2, "batch_size": 50}
+    factors = Factors()
+    model = BBBClassifier(net_params={"callbacks": [factors]}, **QUICK, **options)
+    model.fit(*iris)
+    # Beside a mean over the 50 samples of a batch; half of it in the first epoch.
+    shares = np.array([4, 2, 1]) / 7 / 50
+    np.testing.assert_allclose(factors.seen, [*shares / 2, *shares, *shares])
 
 
 @pytest.mark.parametrize("weight_sampling", ["local", "weights", "flipout"])
@@ -201,24 +222,12 @@ def test_several_outputs_keep_their_units(rng):
     assert model.noise_std_.shape == (2,)
 
 
-class Segmenter(nn.Module):
-    """A map of numbers for each pixel."""
-
-    def __init__(self, n_channels):
-        super().__init__()
-        self.layer = nn.Conv2d(1, n_channels, 1)
-
-    def forward(self, x):
-        return self.layer(x)
-
-
 def test_maps_are_classified_pixel_by_pixel(rng):
     X = rng.normal(size=(8, 1, 6, 5)).astype(np.float32)
     y = (X[:, 0] > 0).astype(int)
     y[0, 0] = -100  # void
-    model = BBBClassifier(
-        Segmenter(3), max_epochs=80, n_samples=5, lr=0.05, random_state=0
-    ).fit(X, y)
+    options = {"max_epochs": 80, "n_samples": 5, "lr": 0.05, "random_state": 0}
+    model = BBBClassifier(nn.Conv2d(1, 3, 1), **options).fit(X, y)
     assert model.predict_proba(X).shape == (8, 3, 6, 5)
     assert model.predict_uncertainty(X, kind="epistemic").shape == (8, 6, 5)
     assert model.score(X[1:], y[1:]) > 0.9
@@ -228,7 +237,8 @@ def test_maps_are_classified_pixel_by_pixel(rng):
 def test_maps_of_values(rng):
     X = rng.normal(size=(8, 1, 6, 5)).astype(np.float32)
     y = 5 + 2 * X[:, 0]
-    model = BBBRegressor(Segmenter(1), max_epochs=100, lr=0.05, n_samples=5).fit(X, y)
+    options = {"max_epochs": 100, "n_samples": 5, "lr": 0.05, "random_state": 0}
+    model = BBBRegressor(nn.Conv2d(1, 1, 1), **options).fit(X, y)
     mean, std = model.predict(X, return_std=True)
     assert mean.shape == std.shape == y.shape
     assert np.corrcoef(mean.ravel(), y.ravel())[0, 1] > 0.9
@@ -244,6 +254,7 @@ def test_a_search_tunes_the_divergence(iris):
     ("model", "message"),
     [
         (BBBClassifier(n_samples_train=0), "n_samples_train"),
+        (BBBClassifier(kl_anneal_epochs=-1), "kl_anneal_epochs"),
         (BBBClassifier(module="net"), "module must be"),
         (BBBClassifier(nn.Linear(4, 2)), "does not fit"),
         (BBBClassifier(hidden_layer_sizes=(0,)), "hidden_layer_sizes"),
@@ -255,6 +266,15 @@ def test_a_search_tunes_the_divergence(iris):
 def test_errors_say_what_to_do(iris, model, message):
     with pytest.raises(InputError, match=message):
         model.fit(*iris)
+
+
+@pytest.mark.parametrize(
+    ("label", "message"), [(-1, "y holds -1"), (-100, "all labels")]
+)
+def test_labels_of_maps_must_be_codes(label, message):
+    X, y = np.zeros((2, 1, 3, 3), np.float32), np.full((2, 3, 3), label)
+    with pytest.raises(InputError, match=message):
+        BBBClassifier(nn.Conv2d(1, 2, 1), **QUICK).fit(X, y)
 
 
 def test_a_negative_number_of_draws_is_refused(classifier, iris):

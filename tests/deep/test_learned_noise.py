@@ -59,6 +59,12 @@ def test_units_of_the_target_come_back(growing):
     np.testing.assert_allclose(other_std, 0.01 * std, rtol=1e-3)
 
 
+def test_a_constant_target_has_the_unit_one(growing):
+    X, y = growing[0], np.full(1000, 0.1)  # of which np.std is not 0
+    model = HeteroscedasticRegressor(max_epochs=1, random_state=0).fit(X, y)
+    assert model.predict(X, return_std=True)[1].min() > 0.0009  # the least variance
+
+
 @pytest.mark.parametrize("likelihood", ["gaussian", "laplace", "student_t"])
 def test_distributions_have_the_predicted_moments(growing, likelihood):
     X, y = growing
@@ -212,28 +218,24 @@ def test_contradicting_labels_raise_the_noise(noise):
 
 def test_probabilities_do_not_depend_on_the_batch_and_are_those_of_the_draws(iris):
     X, y = iris
-    model = HeteroscedasticClassifier(max_epochs=10, n_samples=50, random_state=0)
+    model = HeteroscedasticClassifier(max_epochs=10, n_samples=400, random_state=0)
     model.fit(X, y)
+    last = model.module_[0][-1]
+    with torch.no_grad():  # a noise large enough to move the mean
+        last.weight[-1], last.bias[-1] = 0, 3
     proba = model.predict_proba(X)
     np.testing.assert_allclose(model.predict_proba(X[3:5]), proba[3:5], rtol=1e-4)
-    np.testing.assert_allclose(proba.sum(1), 1, rtol=1e-6)
+    np.testing.assert_allclose(proba.sum(1), 1, rtol=1e-5)
     normal = model.predict_logit_distribution(X)
-    torch.manual_seed(0)
-    drawn = normal.sample((4000,)).softmax(2).mean(0).numpy()
-    np.testing.assert_allclose(proba, drawn, atol=5 * 0.5 / 50**0.5)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        drawn = normal.sample((4000,)).softmax(2)
+    # The draws of both have the same spread; all samples share those of the model.
+    error = drawn.std(0).numpy() * (1 / 400 + 1 / 4000) ** 0.5
+    assert (np.abs(proba - drawn.mean(0).numpy()) < 5 * error + 1e-5).all()
+    assert np.abs(proba - normal.mean.softmax(1).numpy()).max() > 0.1
     distribution = model.predict_distribution(X)
     np.testing.assert_allclose(distribution.probs, proba, rtol=1e-5)
-
-
-class Head(nn.Module):
-    """Numbers for each pixel."""
-
-    def __init__(self, n_channels):
-        super().__init__()
-        self.layer = nn.Conv2d(1, n_channels, 1)
-
-    def forward(self, x):
-        return self.layer(x)
 
 
 @pytest.mark.parametrize(("noise", "n_channels"), [("shared", 4), ("per_class", 6)])
@@ -242,7 +244,11 @@ def test_maps_of_classes(rng, noise, n_channels):
     y = (X[:, 0] > 0).astype(int)
     y[0, 0] = -100
     model = HeteroscedasticClassifier(
-        Head(n_channels), noise=noise, max_epochs=60, lr=0.05, random_state=0
+        nn.Conv2d(1, n_channels, 1),
+        noise=noise,
+        max_epochs=60,
+        lr=0.05,
+        random_state=0,
     ).fit(X, y)
     assert model.predict_proba(X).shape == (8, 3, 6, 5)
     assert model.predict_noise(X).shape == (8, 6, 5)
@@ -252,7 +258,8 @@ def test_maps_of_classes(rng, noise, n_channels):
 def test_maps_of_values(rng):
     X = rng.normal(size=(8, 1, 6, 5)).astype(np.float32)
     y = 5 + 2 * X[:, 0] + rng.normal(size=(8, 6, 5))
-    model = HeteroscedasticRegressor(Head(2), max_epochs=100, lr=0.05).fit(X, y)
+    options = {"max_epochs": 100, "lr": 0.05, "random_state": 0}
+    model = HeteroscedasticRegressor(nn.Conv2d(1, 2, 1), **options).fit(X, y)
     mean, std = model.predict(X, return_std=True)
     assert mean.shape == std.shape == y.shape
     np.testing.assert_allclose(std.mean(), 1.0, rtol=0.3)
@@ -263,6 +270,7 @@ def test_maps_of_values(rng):
     [
         (HeteroscedasticRegressor(likelihood="other"), "likelihood"),
         (HeteroscedasticRegressor(beta=2.0), "beta"),
+        (HeteroscedasticRegressor(warmup_epochs=-1), "warmup_epochs"),
         (HeteroscedasticRegressor(nn.Linear(4, 1)), "the module gives 1"),
         (HeteroscedasticRegressor(nn.Conv2d(1, 2, 1)), "y has shape"),
         (HeteroscedasticClassifier(noise="other"), "noise"),

@@ -180,6 +180,16 @@ def test_an_unknown_layer_is_refused_with_the_names(images):
         model.fit(*images)
 
 
+def test_a_layer_that_gets_no_tensor_by_position_is_refused(images):
+    class Named(Convolutional):
+        def forward(self, x):
+            return self.head(input=self.encoder(x).mean((2, 3)))
+
+    model = TCPConfidence(TorchModuleClassifier(Named(), 3), layer="head", **SMALL)
+    with pytest.raises(InputError, match="no input reached the layer 'head'"):
+        model.fit(*images)
+
+
 @pytest.mark.parametrize(("layer", "n"), [("both", 7), ("input", 4), ("proba", 3)])
 def test_other_classifiers_give_input_and_probabilities(layer, n, table):
     X, y = table
@@ -247,8 +257,11 @@ def test_samples_may_miss_classes(table):
 def test_unknown_labels_are_refused(table):
     X, y = table
     classifier = GaussianNB().fit(X, y)
-    with pytest.raises(InputError, match="tulip"):
-        TCPConfidence(classifier, **SMALL).fit(X, np.where(y == "versi", "tulip", y))
+    wrong = y.copy()
+    wrong[50:75] = "tulip"  # beside all known ones
+    for cv in (None, 3):
+        with pytest.raises(InputError, match="tulip"):
+            TCPConfidence(classifier, cv=cv, **SMALL).fit(X, wrong)
 
 
 def test_out_of_fold_targets_find_the_errors_that_training_hides(table):
@@ -361,16 +374,19 @@ def test_maps_get_a_confidence_at_every_position(wrap, maps):
 
 def test_void_positions_do_not_count(maps):
     X, y = maps
-    network = TorchModuleClassifier(Segmenter(), 3)
-    first, second = y.copy(), y.copy()
-    first[:, 0], second[:, 0] = 0, 1
-    options = {"ignore_index": -1, **SMALL}
-    void = np.where(np.arange(6)[:, None] == 0, -1, y)
-    base = TCPConfidence(network, **options).fit(X, void).predict_confidence(X)
-    for other in (first, second):
-        other = np.where(np.arange(6)[:, None] == 0, -1, other)
-        again = TCPConfidence(network, **options).fit(X, other).predict_confidence(X)
-        np.testing.assert_array_equal(again, base)
+    void = np.where(np.arange(12)[:, None, None] < 6, y, -1)
+    # One batch, and no scaling by the samples: maps that are all void change nothing.
+    options = {"module": nn.Conv2d(5, 1, 1), "batch_size": 12, "lr": 0.1, **SMALL}
+    model = TCPConfidence(
+        TorchModuleClassifier(Segmenter(), 3), ignore_index=-1, **options
+    )
+    all_maps = model.fit(X, void).predict_confidence(X)
+    n_errors = model.n_errors_
+    some_maps = model.fit(X[:6], y[:6]).predict_confidence(X)
+    np.testing.assert_allclose(all_maps, some_maps, rtol=1e-5)
+    assert model.n_errors_ == n_errors
+    other = model.fit(X, y).predict_confidence(X)
+    assert not np.allclose(other, some_maps, rtol=1e-4)
 
 
 def test_features_of_another_size_than_the_map_are_refused(maps):

@@ -49,4 +49,4 @@ def test_posterior_is_the_mean_field_optimum(weight_sampling, n_samples):
     std = np.diag(precision) ** -0.5
     found, found_std = trained(weight_sampling, n_samples)
     assert np.abs(found_std / std - 1).max() < 0.03
-    assert np.abs(found - expected).max() < 0.1 * np.abs(expected).max()
+    assert np.abs(found - expected).max() < 0.02 * np.abs(expected).max()

@@ -146,7 +146,7 @@ def test_numbers_and_functions_weigh_as_they_say():
     )
 
 
-@pytest.mark.parametrize("kl_weight", ["other", -1.0, float("nan")])
+@pytest.mark.parametrize("kl_weight", ["other", None, -1.0, float("nan")])
 def test_impossible_weights_are_refused(kl_weight):
     with pytest.raises(InputError, match=r"kl_weight|weights of the divergence"):
         kl_weights(kl_weight, 3)
