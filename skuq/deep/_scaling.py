@@ -22,4 +22,6 @@ class Standardise(nn.Module):
 def standard(table):
     """Mean and standard deviation of every column, 1 for a constant one."""
     scale = table.std(axis=0)
-    return table.mean(axis=0), np.where(scale > 0, scale, 1.0)
+    # Rounding may give a constant a deviation above 0.
+    varies = (np.ptp(table, axis=0) > 0) & (scale > 0)
+    return table.mean(axis=0), np.where(varies, scale, 1.0)
