@@ -21,7 +21,9 @@ class Standardise(nn.Module):
 
 def standard(table):
     """Mean and standard deviation of every column, 1 for a constant one."""
-    scale = table.std(axis=0)
+    # In float64: a sum of many float32 loses the digits of its mean.
+    center = table.mean(axis=0, dtype=np.float64)
+    scale = table.std(axis=0, dtype=np.float64)
     # Rounding may give a constant a deviation above 0.
     varies = (np.ptp(table, axis=0) > 0) & (scale > 0)
-    return table.mean(axis=0), np.where(varies, scale, 1.0)
+    return center, np.where(varies, scale, 1.0)
