@@ -23,8 +23,7 @@ from skuq._core._arrays import (
 )
 
 # Elements per block: with its temporaries about 1 MB of float32, a level-2 cache.  An
-# accelerator wants fewer, larger kernels.  (Threads were tried on the host: twice the
-# memory and no gain, since the interpreter lock is taken for every block.)
+# accelerator wants fewer, larger kernels.  So do threads, see `_threads`.
 HOST_BLOCK = 2**16
 ACCELERATOR_BLOCK = 2**25
 MOST = 2**17  # columns of a large one

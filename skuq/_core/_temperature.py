@@ -29,12 +29,15 @@ from skuq._core._arrays import (
     to_numpy,
 )
 from skuq._core._batches import Source
+from skuq._core._blocks import Block
 from skuq._core._links import LEAST_PROBABILITY, as_logits, both_rows
+from skuq._core._threads import Map, crew, map_blocks, pays_off
 
 # The search ends at T = LOWEST * min(1, s) and T = HIGHEST * max(1, s), where s is the
 # root mean square of the logits about the mean of their row.
 LOWEST, HIGHEST = 1e-4, 1e4
 LARGEST_STEP = 3.0  # in log T: a factor of 20
+ROUGH_TOL = 1e-3  # of the fit of a subsample, in log T; its error is larger
 TRUST = 1.0  # how far, in log T, the full fit may end from that of a subsample
 
 
@@ -86,21 +89,24 @@ def fit_temperature(
     With many rows, a rough fit on about `presample` of them gives a start from which
     two or three passes over all rows are enough.
     """
-    at = _loss_of(table, kind)
     some = None if presample is None else table.thinned(presample)
-    if some is not None:
-        rough = _cold_search(_loss_of(some, kind), max_iter, tol)
-        if rough.outcome is Outcome.FOUND:
-            u = -log(rough.temperature)
-            near = Limits(u - TRUST, u + TRUST)
-            fit = search(at, u, near, max_iter, tol)
-            if fit.outcome is Outcome.FOUND:
-                return fit
-    return _cold_search(at, max_iter, tol)
+    with crew(threads=pays_off(table)) as run:
+        at = _loss_of(table, kind, run)
+        if some is not None:
+            few = _loss_of(some, kind, run)
+            rough = _cold_search(few, max_iter, max(tol, ROUGH_TOL))
+            if rough.outcome is Outcome.FOUND:
+                u = -log(rough.temperature)
+                near = Limits(u - TRUST, u + TRUST)
+                fit = search(at, u, near, max_iter, tol)
+                if fit.outcome is Outcome.FOUND:
+                    return fit
+        return _cold_search(at, max_iter, tol)
 
 
-def _loss_of(table: Source, kind: str) -> Callable[[float], Moments]:
-    return lambda b: moments(table, kind, b)
+def _loss_of(table: Source, kind: str, run: Map) -> Callable[[float], Moments]:
+    spaces: list[_Workspace] = []
+    return lambda b: moments(table, kind, b, run=run, spaces=spaces)
 
 
 def _cold_search(
@@ -166,16 +172,29 @@ def _next(
     return (low + high) / 2
 
 
-def moments(table: Source, kind: str, b: float) -> Moments:
-    """All moments at ``b`` in one pass."""
+def moments(
+    table: Source,
+    kind: str,
+    b: float,
+    *,
+    run: Map = map,
+    spaces: "list[_Workspace] | None" = None,
+) -> Moments:
+    """All moments at ``b`` in one pass; `spaces` keeps memory for the next one."""
+    spaces = [] if spaces is None else spaces
+
+    def sums(block: Block) -> np.ndarray:
+        scores, codes, weight = block
+        if not is_numpy_array(scores):
+            return _sums(_terms(as_logits(scores, kind), codes, b), weight)
+        space = spaces.pop() if spaces else _Workspace()
+        terms = space.terms(scores, kind, codes, b)
+        spaces.append(space)
+        return _sums(terms, weight)
+
     total = np.zeros(5)
-    work = _Workspace()
-    for scores, codes, weight in table.blocks():
-        if is_numpy_array(scores):
-            terms = work.terms(scores, kind, codes, b)
-        else:
-            terms = _terms(as_logits(scores, kind), codes, b)
-        total += _sums(terms, weight)
+    for part in map_blocks(sums, table, run):
+        total += part
     loss, slope, curvature, error_rate = (total[:4] / total[4]).tolist()
     return Moments(loss, slope, curvature, error_rate, float(total[4]))
 

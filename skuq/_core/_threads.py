@@ -8,18 +8,27 @@ BLAS and torch, so that workers of joblib do not crowd each other.
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, TypeVar
+
+from threadpoolctl import ThreadpoolController
 
 from skuq._core._arrays import is_numpy_array
-from skuq._core._blocks import ScoreTable, Window
+from skuq._core._batches import Source
+from skuq._core._blocks import Block, ScoreTable, Window
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 
 # Scores from which threads pay, and classes up to which they do: along long rows
 # (numpy's reduceat) the lock is kept, and threads only wait for one another.
 LEAST_SCORES = 2**22
 LONGEST_ROW = 32
+SHARED_BLOCK = 2**18  # scores; with half as many, threads took twice as long
+LONG_ROW = 64
+LEAST_SHARE = 2**23  # scores for each worker
 MOST_WORKERS = 4  # more would wait for memory, and each needs room for a window
 
 
@@ -36,18 +45,69 @@ def map_items(
     function: Callable[[Item], Result], items: Iterable[Item], *, threads: bool
 ) -> Iterator[Result]:
     """The results of `function` for the `items`, in order, by threads or one by one."""
+    with crew(threads=threads) as run:
+        yield from run(function, items)
+
+
+def map_blocks(
+    function: Callable[[Block], Result], source: Source, run: Map = map
+) -> Iterator[Result]:
+    """The results of `function` for the blocks of `source`, by the `run` of a crew."""
+    if not (isinstance(source, ScoreTable) and is_numpy_array(source.scores)):
+        return map(function, source.blocks())
+
+    def on_window(window: Window) -> Result:
+        return function(source.block(window, copy=False))
+
+    return run(on_window, source.windows(SHARED_BLOCK if pays_off(source) else None))
+
+
+def pays_off(source: Source) -> bool:
+    """Whether threads pay for several passes over the blocks of `source`.
+
+    They wait for one another after every operation of numpy, so their blocks are larger
+    than those of one core.  The memory of these is a few megabytes if rows are long,
+    else more, but less than a tenth of a source that is large enough.
+    """
+    if not isinstance(source, ScoreTable) or source.n_scores <= SHARED_BLOCK:
+        return False
+    long_rows = source.n_columns >= LONG_ROW
+    return long_rows or source.n_scores >= worker_count() * LEAST_SHARE
+
+
+@contextmanager
+def crew(*, threads: bool) -> Iterator[Map]:
+    """A `map` for one or more passes, that of threads or the plain one.
+
+    While there are threads, BLAS has none of its own: they wait for their next call at
+    full speed, in the way of ours.
+    """
     workers = worker_count() if threads else 1
     if workers == 1:
-        yield from map(function, items)
+        yield map
         return
-    with ThreadPoolExecutor(workers) as pool:
-        yield from pool.map(function, items)
+    with (
+        _libraries().limit(limits=1, user_api="blas"),
+        ThreadPoolExecutor(workers) as pool,
+    ):
+        yield pool.map
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """The loaded libraries that have threads; to look for them takes milliseconds."""
+    return ThreadpoolController()
 
 
 def worker_count() -> int:
     """Cores that this process may use, at most OMP_NUM_THREADS and MOST_WORKERS."""
+    return min(core_count(), MOST_WORKERS)
+
+
+def core_count() -> int:
+    """Cores that this process may use, at most OMP_NUM_THREADS."""
     affinity = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     wish = os.environ.get("OMP_NUM_THREADS", "")
     limit = int(wish) if wish.isdigit() and int(wish) > 0 else cores
-    return min(cores, limit, MOST_WORKERS)
+    return min(cores, limit)

@@ -5,7 +5,8 @@ from abc import abstractmethod
 
 import numpy as np
 
-from skuq._core._affine import Affine, feature_batches, fit_affine
+from skuq._core._affine import fit_affine
+from skuq._core._affine_loss import Affine, feature_batches
 from skuq._core._arrays import array_namespace
 from skuq._core._checks import check_option
 from skuq._core._links import softmax

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skuq._core._affine import Affine
+from skuq._core._affine_loss import Affine
 from skuq.calibration._affine_scaler import AffineScaler, diagonal
 
 
@@ -37,7 +37,9 @@ class MatrixScaler(AffineScaler):
         Most steps of the search.
     tol : float, default=1e-8
         The search ends when no slope of the loss exceeds it, in coordinates in which
-        the loss is nearly round.
+        the loss is nearly round.  It is 1e-4 at least for float32 scores that are more
+        than 2**20, whose rounding is near: the loss is then some 1e-8 above its
+        minimum for each parameter.
 
     Attributes
     ----------
@@ -159,7 +161,9 @@ class StructuredMatrixScaler(MatrixScaler):
         Most steps of the search.
     tol : float, default=1e-8
         The search ends when no slope of the loss exceeds it, in coordinates in which
-        the loss is nearly round.
+        the loss is nearly round.  It is 1e-4 at least for float32 scores that are more
+        than 2**20, whose rounding is near: the loss is then some 1e-8 above its
+        minimum for each parameter.
 
     Attributes
     ----------
