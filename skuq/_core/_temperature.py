@@ -38,6 +38,7 @@ from skuq._core._threads import Map, crew, map_blocks, pays_off
 LOWEST, HIGHEST = 1e-4, 1e4
 LARGEST_STEP = 3.0  # in log T: a factor of 20
 ROUGH_TOL = 1e-3  # of the fit of a subsample, in log T; its error is larger
+NEXT_STEP = 1e-4  # in `tol`: a step after which none is needed would be shorter
 TRUST = 1.0  # how far, in log T, the full fit may end from that of a subsample
 
 
@@ -132,7 +133,7 @@ def search(
 ) -> TemperatureFit:
     """Find u = log b within `limits` where the slope changes its sign."""
     lower = upper = None  # points seen with slope <= 0 and > 0
-    u, last, boost = limits.clip(u), 0.0, 1.0
+    u, last, boost, moved = limits.clip(u), 0.0, 1.0, 0.0
     for n_iter in range(1, max_iter + 1):
         here = at(exp(u))
         below = here.slope < 0 or (here.slope == 0 and here.curvature <= 0)
@@ -141,13 +142,20 @@ def search(
         if here.slope > 0 and u == limits.bottom:
             return TemperatureFit(exp(-u), n_iter, Outcome.WORSE_THAN_CHANCE)
         step = _newton_step(here, u)
-        if abs(step) <= tol:
+        if abs(step) <= tol or _promised(step, moved) <= NEXT_STEP * tol:
             return TemperatureFit(exp(-(u + step)), n_iter, Outcome.FOUND)
         # Steps one way that do not halve creep along an exponential tail: double them.
         boost = 2 * boost if step * last > last * last / 2 else 1.0
         lower, upper, last = (u, upper, step) if below else (lower, u, step)
-        u = _next(u + boost * step, lower, upper, limits)
+        before, u = u, _next(u + boost * step, lower, upper, limits)
+        moved = step if u == before + step else 0.0
     return TemperatureFit(exp(-u), max_iter, Outcome.OUT_OF_ITERATIONS)
+
+
+def _promised(step: float, last: float) -> float:
+    """About the size of the next of Newton's steps: each is c times the last squared."""
+    settles = abs(step) < abs(last) / 10
+    return abs(step) ** 3 / last**2 if settles else float("inf")
 
 
 def _newton_step(here: Moments, u: float) -> float:

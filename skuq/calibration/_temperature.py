@@ -1,48 +1,15 @@
 """Temperature scaling: one number that makes a network's confidence honest."""
 
-import warnings
-
 from skuq._core._online_temperature import OnlineTemperature
-from skuq._core._temperature import Outcome, count_impossible, fit_temperature
+from skuq._core._temperature import Outcome, fit_temperature
+from skuq._core._temperature_warnings import warn_of_outcome, warn_of_zeros
 from skuq.base import BaseCalibrator
 from skuq.calibration._batch_fit import BatchFitMixin
 from skuq.calibration._partial_fit import PartialFitMixin
 from skuq.calibration._to_torch import ToTorch
-from skuq.exceptions import (
-    ConstantScoresWarning,
-    ConvergenceWarning,
-    InputError,
-    SeparableDataWarning,
-    WorseThanChanceWarning,
-    ZeroProbabilityWarning,
-)
+from skuq.exceptions import InputError
 
 PRESAMPLE = 4096
-
-_WARNINGS = {
-    Outcome.SEPARABLE: (
-        SeparableDataWarning,
-        "every calibration label has the highest score, so the log loss falls for any "
-        "lower temperature: stopped at the bound T={temperature:.3g}. Use more, or "
-        "unseen, calibration data.",
-    ),
-    Outcome.WORSE_THAN_CHANCE: (
-        WorseThanChanceWarning,
-        "the true class has no higher score than the others on average, so uniform "
-        "probabilities are best: stopped at the bound T={temperature:.3g}. Check the "
-        "order of the columns and the labels.",
-    ),
-    Outcome.CONSTANT: (
-        ConstantScoresWarning,
-        "all classes of every sample have the same score, so no temperature changes "
-        "anything: T={temperature:g} is kept.",
-    ),
-    Outcome.OUT_OF_ITERATIONS: (
-        ConvergenceWarning,
-        "no convergence within max_iter={max_iter} passes, T={temperature:.6g}: raise "
-        "max_iter.",
-    ),
-}
 
 
 class TemperatureScaler(PartialFitMixin, BatchFitMixin, ToTorch, BaseCalibrator):
@@ -66,8 +33,9 @@ class TemperatureScaler(PartialFitMixin, BatchFitMixin, ToTorch, BaseCalibrator)
     max_iter : int, default=50
         Largest number of passes over the scores; 2 to 7 are usual.
     tol : float, default=1e-6
-        The search ends after a Newton step in log(T) smaller than this.  Steps
-        converge quadratically, so the error left is about its square.
+        The search ends after a Newton step in log(T) smaller than this, or after one
+        that promises a next one of 1e-4 of it: steps converge quadratically,
+        each is about a constant times the square of the last.
     presample : int, "auto" or None, default="auto"
         Evenly spaced samples of a first rough fit that starts the full one near its
         end.  It saves passes and does not change the result.  "auto" takes 4096 if
@@ -169,14 +137,7 @@ class TemperatureScaler(PartialFitMixin, BatchFitMixin, ToTorch, BaseCalibrator)
         self.presample = presample
 
     def _fit(self, table, kind):
-        if kind == "proba" and (count := count_impossible(table)):
-            warnings.warn(
-                f"TemperatureScaler: {count} of the calibration samples have "
-                "probability 0 for their true class, and these decide the temperature: "
-                "prefer scores without exact zeros, such as logits.",
-                ZeroProbabilityWarning,
-                stacklevel=3,
-            )
+        warn_of_zeros(table, kind, "TemperatureScaler", stacklevel=3)
         self._set(fit_temperature(table, kind, **self._search_options()))
 
     def _partial_fit(self, stream, table, kind):
@@ -189,10 +150,7 @@ class TemperatureScaler(PartialFitMixin, BatchFitMixin, ToTorch, BaseCalibrator)
         self.temperature_ = fit.temperature
         self.n_iter_ = fit.n_iter
         self.converged_ = fit.outcome is Outcome.FOUND
-        if not self.converged_:
-            category, text = _WARNINGS[fit.outcome]
-            message = text.format(temperature=fit.temperature, max_iter=self.max_iter)
-            warnings.warn(f"TemperatureScaler: {message}", category, stacklevel=4)
+        warn_of_outcome(fit, "TemperatureScaler", max_iter=self.max_iter, stacklevel=4)
 
     def _search_options(self):
         presample = self._presample_size()
