@@ -30,6 +30,7 @@ from skuq._core._labels import (
     infer_classes,
 )
 from skuq._core._links import as_logits, log_softmax, softmax
+from skuq._core._threads import crew, pays_off, windows_for_crew
 from skuq.exceptions import InputError
 
 __all__ = ["BaseCalibrator", "accuracy"]
@@ -242,9 +243,14 @@ class BaseCalibrator(ClassifierMixin, BaseEstimator):
         table = self._table(X)
         shape = (table.n_samples, table.n_classes, *table.scores.shape[2:])
         out = empty_like_shape(table.scores, shape)
-        for window in table.windows():
+
+        def fill(window):
             logits = as_logits(table.columns(window), self.input_)
             put(out, window, function(logits))
+
+        with crew(threads=pays_off(table)) as run:
+            for _ in run(fill, windows_for_crew(table)):
+                pass  # an error in a thread is raised here
         return to_library_of(out, X) if is_torch_array(X) else out
 
     def _table(self, X):

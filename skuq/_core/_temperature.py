@@ -153,7 +153,7 @@ def search(
 
 
 def _promised(step: float, last: float) -> float:
-    """About the size of the next of Newton's steps: each is c times the last squared."""
+    """About the next of Newton's steps, if each is c times the square of the last."""
     settles = abs(step) < abs(last) / 10
     return abs(step) ** 3 / last**2 if settles else float("inf")
 

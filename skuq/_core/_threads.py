@@ -59,7 +59,12 @@ def map_blocks(
     def on_window(window: Window) -> Result:
         return function(source.block(window, copy=False))
 
-    return run(on_window, source.windows(SHARED_BLOCK if pays_off(source) else None))
+    return run(on_window, windows_for_crew(source))
+
+
+def windows_for_crew(table: ScoreTable) -> Iterator[Window]:
+    """Larger windows where threads pay."""
+    return table.windows(SHARED_BLOCK if pays_off(table) else None)
 
 
 def pays_off(source: Source) -> bool:
@@ -69,7 +74,9 @@ def pays_off(source: Source) -> bool:
     than those of one core.  The memory of these is a few megabytes if rows are long,
     else more, but less than a tenth of a source that is large enough.
     """
-    if not isinstance(source, ScoreTable) or source.n_scores <= SHARED_BLOCK:
+    if not (isinstance(source, ScoreTable) and is_numpy_array(source.scores)):
+        return False
+    if source.n_scores <= SHARED_BLOCK:
         return False
     long_rows = source.n_columns >= LONG_ROW
     return long_rows or source.n_scores >= worker_count() * LEAST_SHARE

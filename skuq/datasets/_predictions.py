@@ -99,16 +99,23 @@ def load_predictions(path):
     return predictions
 
 
-def _from_arrays(path):
+def arrays_of(path):
+    """The arrays of an ``.npz`` file by name; nothing is unpickled."""
     try:
         with zipfile.ZipFile(path):  # np.load would take a single .npy array, too
             pass
         with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+            return {name: archive[name] for name in archive.files}
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: there is no such file.") from error
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(
             f"{path.name}: cannot be read as an .npz file of plain arrays ({error})."
         ) from error
+
+
+def _from_arrays(path):
+    arrays = arrays_of(path)
     label = _only(path, arrays, LABEL_NAMES, "labels")
     kinds = [("proba", PROBA_NAMES), ("logit", LOGIT_NAMES), ("auto", SCORE_NAMES)]
     known = {name: kind for kind, names in kinds for name in names}

@@ -7,6 +7,8 @@ from skuq.deep._ensemble_regressor import EnsembleRegressor
 from skuq.deep._gal import predictive_log_likelihood
 from skuq.deep._heteroscedastic_classifier import HeteroscedasticClassifier
 from skuq.deep._heteroscedastic_regressor import HeteroscedasticRegressor
+from skuq.deep._image_temperature import ImageTemperatureScaler
+from skuq.deep._local_temperature import LocalTemperatureScaler
 from skuq.deep._mc_dropout import MCDropoutWrapper
 from skuq.deep._probability_confidence import (
     EntropyConfidence,
@@ -25,6 +27,8 @@ __all__ = [
     "EntropyConfidence",
     "HeteroscedasticClassifier",
     "HeteroscedasticRegressor",
+    "ImageTemperatureScaler",
+    "LocalTemperatureScaler",
     "MCDropoutConfidence",
     "MCDropoutWrapper",
     "MaximumProbabilityConfidence",

@@ -41,13 +41,18 @@ class TorchModule(BaseEstimator):
 
     def _batches(self, X):
         """Inputs of the module, each a copy, since a module may work in place."""
-        if self.batch_size < 1:
-            raise InputError(f"batch_size must be at least 1, got {self.batch_size}.")
-        X, place = as_array(X), self._place()
-        if not len(X):
-            raise InputError("X holds no samples: pass at least one.")
+        X, place = self._checked(X), self._place()
         for i in range(0, len(X), self.batch_size):
             yield self._batch(X[i : i + self.batch_size], place)
+
+    def _checked(self, X):
+        """Inputs as an array of one sample or more."""
+        if self.batch_size < 1:
+            raise InputError(f"batch_size must be at least 1, got {self.batch_size}.")
+        X = as_array(X)
+        if not len(X):
+            raise InputError("X holds no samples: pass at least one.")
+        return X
 
     def _place(self):
         """The device to run on, with the module moved there if asked."""

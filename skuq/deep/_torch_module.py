@@ -7,7 +7,8 @@ from sklearn.utils.metaestimators import available_if
 
 from skuq._core._arrays import to_numpy
 from skuq.base import accuracy
-from skuq.deep._torch_base import TorchModule
+from skuq.deep._tiles import tiled_outputs
+from skuq.deep._torch_base import TorchModule, evaluating
 from skuq.exceptions import InputError
 
 
@@ -36,6 +37,13 @@ class TorchModuleClassifier(ClassifierMixin, TorchModule):
         module where it is; otherwise the module is moved there.
     output : {"logit", "proba"}, default="logit"
         What the module returns.
+    tile : int or tuple of int, default=None
+        Feed images in tiles of this size, in pixels, for all spatial axes or for each;
+        None feeds whole images.
+    overlap : int or tuple of int, default=0
+        How many pixels neighbouring tiles share at least; smaller than `tile`.
+    ignore_index : int or str, default=None
+        Label of positions that do not count in `score`, such as void pixels.
 
     Attributes
     ----------
@@ -52,6 +60,15 @@ class TorchModuleClassifier(ClassifierMixin, TorchModule):
     inputs are converted to the precision of the module's parameters.  The training
     mode of every submodule is restored after a prediction.
 
+    With `tile`, no more than `batch_size` tiles are on the device together, and maps
+    are put together on the host; of an ``X`` that is a ``numpy.memmap`` only the tiles
+    are read.  Where tiles overlap, each gives the half on its own side.  The result is
+    that of whole images if the receptive field of the network is smaller than the
+    overlap, and `tile` and `overlap` are multiples of the factor by which it shrinks
+    its maps; a network that looks at all of an image at once gives another one.  What
+    looks inside the network feeds whole images: `MCDropoutWrapper` and the confidences
+    that learn from features.
+
     Examples
     --------
     >>> import numpy as np
@@ -63,12 +80,26 @@ class TorchModuleClassifier(ClassifierMixin, TorchModule):
     (5, 3)
     """
 
-    def __init__(self, module, classes, *, batch_size=256, device=None, output="logit"):
+    def __init__(
+        self,
+        module,
+        classes,
+        *,
+        batch_size=256,
+        device=None,
+        output="logit",
+        tile=None,
+        overlap=0,
+        ignore_index=None,
+    ):
         self.module = module
         self.classes = classes
         self.batch_size = batch_size
         self.device = device
         self.output = output
+        self.tile = tile
+        self.overlap = overlap
+        self.ignore_index = ignore_index
 
     @property
     def classes_(self):
@@ -150,7 +181,19 @@ class TorchModuleClassifier(ClassifierMixin, TorchModule):
         accuracy : float
             In [0, 1], higher is better.
         """
-        return accuracy(y, self.predict(X), sample_weight)
+        return accuracy(y, self.predict(X), sample_weight, self.ignore_index)
+
+    def _outputs(self, X):
+        """What the module returns for all of `X`, tile by tile if asked."""
+        if self.tile is None:
+            return super()._outputs(X)
+        X, place = self._checked(X), self._place()
+
+        def forward(part):
+            return self._first(self.module(self._batch(part, place)))
+
+        with evaluating(self.module), torch.inference_mode():
+            return tiled_outputs(X, self.tile, self.overlap, self.batch_size, forward)
 
     def _forward(self, X):
         """The outputs for all of `X`, checked against the classes."""

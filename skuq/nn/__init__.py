@@ -20,6 +20,7 @@ from skuq.nn._dropout_sampler import DropoutSampler
 from skuq.nn._gaussian import BetaNLLLoss, GaussianHead
 from skuq.nn._kl_weights import kl_weights
 from skuq.nn._likelihoods import LaplaceNLLLoss, LogitNoiseLoss, StudentTNLLLoss
+from skuq.nn._local_temperature import LocalTemperatureCalibration, TemperatureTree
 from skuq.nn._noise_heads import ConstantNoise, LogitNoiseHead, LogVarianceHead
 from skuq.nn._one_vs_rest import (
     BetaCalibration,
@@ -45,6 +46,7 @@ __all__ = [
     "GaussianPrior",
     "LaplaceNLLLoss",
     "LaplacePrior",
+    "LocalTemperatureCalibration",
     "LogVarianceHead",
     "LogitNoiseHead",
     "LogitNoiseLoss",
@@ -54,6 +56,7 @@ __all__ = [
     "ScaleMixturePrior",
     "StudentTNLLLoss",
     "TemperatureCalibration",
+    "TemperatureTree",
     "insert_dropout",
     "kl_divergence",
     "kl_weights",

@@ -1,0 +1,111 @@
+"""A temperature for each segmented image."""
+
+from skuq.deep._map_scaler import MapTemperatureScaler
+
+
+class ImageTemperatureScaler(MapTemperatureScaler):
+    """Calibrated maps ``softmax(z / T)`` with a temperature for each image.
+
+    For networks that are surer than right on some images, of another device or
+    weather, and honest on others.  T is the mean over the pixels of the image of what a
+    `LocalTemperatureScaler` would learn.  The predicted class never changes.  Read more
+    in the :doc:`User Guide </user_guide/segmentation_calibration>`.
+
+    Parameters
+    ----------
+    input : {"auto", "logit", "proba"}, default="auto"
+        What the scores are, resolved once in `fit` and stored as `input_`, as in
+        `TemperatureScaler`.
+    classes : array-like of shape (n_classes,), default=None
+        The label of each score column.  None learns them from `y`.
+    ignore_index : int or str, default=None
+        Label of pixels that do not count, such as void ones.
+    kernel_size : int, default=5
+        Pixels along a side of each convolution, an odd number.
+    dilation : int, default=2
+        Distance of the pixels that a convolution sees.
+    lr : float, default=0.01
+        First learning rate of Adam, which falls to 0 along a cosine.
+    max_epochs : int, default=50
+        Passes over the images; 0 is temperature scaling.
+    batch_size : int, default=4
+        Images in a step.
+    validation_fraction : float in (0, 1) or None, default=0.1
+        Share of the images that tell the best epoch and are not trained on, at least
+        one if there are two.  None takes all images for both.
+    device : str, default="cpu"
+        Where to run: "cpu", "cuda", or "auto", a GPU if there is one.  Scores on a GPU
+        are predicted there in any case.
+    verbose : bool, default=False
+        Show progress of training.
+    random_state : int, RandomState instance or None, default=None
+        Of the first weights, the order of the images, and the ones held out.
+
+    Attributes
+    ----------
+    temperature_ : float
+        The temperature of temperature scaling, at which every image starts.
+    module_ : skuq.nn.LocalTemperatureCalibration
+        The trained network.
+    history_ : ndarray of shape (n_epochs + 1,)
+        Log loss of the images that tell the best epoch: at the start, and after each
+        epoch.
+    best_epoch_ : int
+        The epoch that is kept; 0 is temperature scaling.
+    loss_ : float
+        Mean log loss of all images of the fit, in nats, at most that of temperature
+        scaling.
+    input_ : {"logit", "proba"}
+        What the scores are taken for.
+    classes_ : ndarray of shape (n_classes,)
+        The label of each column of `predict_proba`.
+    n_features_in_ : int
+        Number of score columns seen in `fit`.
+    n_channels_ : int
+        Channels of the images seen in `fit`; 0 without images.
+
+    Warns
+    -----
+    skuq.exceptions.SeparableDataWarning
+        If every label has the highest score; all images then keep `temperature_`, as
+        after the next two warnings.
+    skuq.exceptions.WorseThanChanceWarning
+        If uniform probabilities are best.
+    skuq.exceptions.ConstantScoresWarning
+        If the scores of each pixel are all equal.
+    skuq.exceptions.ZeroProbabilityWarning
+        If a true class was given probability 0.
+
+    See Also
+    --------
+    LocalTemperatureScaler : One temperature for each pixel; its notes hold here too.
+    skuq.calibration.TemperatureScaler : One for all.
+    skuq.nn.TemperatureTree : The network.
+
+    Notes
+    -----
+    The mean is that of one image.  The authors' program [1]_ takes the mean over its
+    batch, so that images which are trained together share a temperature.  All pixels of
+    an image count in it, void ones too, which a new image does not name.
+
+    References
+    ----------
+    .. [1] Z. Ding, X. Han, P. Liu and M. Niethammer, "Local Temperature Scaling for
+       Probability Calibration", ICCV 2021. https://arxiv.org/abs/2008.05105
+
+    Examples
+    --------
+    Every second network output is three times too sharp, and too large:
+
+    >>> import numpy as np
+    >>> from skuq.datasets import make_logits
+    >>> from skuq.deep import ImageTemperatureScaler
+    >>> logits, y = make_logits(16, 4, spatial=(16, 16), temperature=1, random_state=0)
+    >>> logits[::2] *= 3
+    >>> scaler = ImageTemperatureScaler(random_state=0).fit(logits, y)
+    >>> T = scaler.temperature_map(logits).mean(axis=(1, 2))
+    >>> bool(T[::2].min() > 2 * T[1::2].max())
+    True
+    """
+
+    _per_image = True
