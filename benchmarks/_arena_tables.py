@@ -14,10 +14,11 @@ from benchmarks._timing import print_columns
 ALLOWED = 0.005  # share by which a log loss may exceed that of the same method's peer
 UNCALIBRATED = ("none", "base")
 
-# The same method elsewhere; the first that takes part counts.
+# The same method elsewhere.  The first that takes part counts: on logits, one that took
+# logits, too, if there is any.
 SAME_METHOD = {
     "none": ("base",),
-    "TemperatureScaler": ("TS",),
+    "TemperatureScaler": ("TS", "sk-temperature-logits"),
     "VectorScaler": ("VS",),
     "MatrixScaler": ("MS",),
     "StructuredVectorScaler": ("SVS",),
@@ -182,6 +183,11 @@ def _beside_its_peer(contest, name):
     peers = [key for word in candidates for key in contest if key[1] == word]
     if not peers:
         return None
+    inputs = {row["input"] for row in contest["skuq", name].values()}
+    same_input = inputs == {"proba"}
+    if not same_input:
+        peers.sort(key=lambda key: not key[1].endswith("-logits"))  # stable
+        same_input = peers[0][1].endswith("-logits")
     cases, losses = mean_losses(contest, [("skuq", name), peers[0]])
     usable = np.isfinite(losses).all(axis=0) & (losses[1:] > 0).all(axis=0)
     if not usable.any():
@@ -191,6 +197,7 @@ def _beside_its_peer(contest, name):
     ratio = losses[0] / losses[1]
     worst = ratio.argmax()
     mark = "  WORSE" if ours > (1 + ALLOWED) * theirs else ""
+    mark = mark if same_input else "  (the peer took probabilities)"
     return (
         peers[0][1],
         str(len(cases)),

@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeVar
 
-from threadpoolctl import ThreadpoolController
-
 from skuq._core._arrays import is_numpy_array
 from skuq._core._batches import Source
 from skuq._core._blocks import Block, ScoreTable, Window
@@ -101,8 +99,10 @@ def crew(*, threads: bool) -> Iterator[Map]:
 
 
 @cache
-def _libraries() -> ThreadpoolController:
+def _libraries() -> Any:
     """The loaded libraries that have threads; to look for them takes milliseconds."""
+    from threadpoolctl import ThreadpoolController  # not needed by most who load skuq
+
     return ThreadpoolController()
 
 
