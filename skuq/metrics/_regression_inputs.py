@@ -26,6 +26,7 @@ from skuq._core._arrays import (
 )
 from skuq._core._blocks import HOST_BLOCK, LEAST, ScoreTable, Window
 from skuq._core._checks import check_weight
+from skuq._core._threads import SHARED_BLOCK, map_items
 from skuq.exceptions import InputError, NoSamplesError
 
 Result = TypeVar("Result")
@@ -55,31 +56,43 @@ class SampleTable:
     flat: frozenset[str]
 
     def map(
-        self, function: Callable[..., Result], *, checked: bool = True
+        self,
+        function: Callable[..., Result],
+        *,
+        checked: bool = True,
+        threads: bool = False,
     ) -> Iterator[Result]:
         """The results of ``function(weight, *blocks)`` for all blocks, in order.
 
         A block is float64, `(m,)`, or `(n_rows, m)` where there are several values for
         an observed one; weight is `(m,)` or None.  The m follow one another in the
         order of the flattened observed values.  With ``checked=False`` NaN and infinity
-        are left to `function`.
+        are left to `function`.  With `threads`, large windows are worked on side by
+        side, as views of the arrays where they are float64.
         """
         widest = max(self.columns.values(), key=lambda table: table.n_columns)
 
         def part(window: Window) -> Result:
             weight = widest.targets(window)[1]
-            blocks = {name: self._block(name, window) for name in self.columns}
+            blocks = {name: self._block(name, window, shared) for name in self.columns}
             if checked:
                 for name, block in blocks.items():
                     check_finite(block, name)
             return function(weight, *blocks.values())
 
+        shared = threads and is_numpy_array(widest.scores)
+        if shared:
+            windows, large = (
+                widest.windows(SHARED_BLOCK),
+                widest.n_scores > SHARED_BLOCK,
+            )
+            return map_items(part, windows, threads=large)
         # Few operations each, so larger windows pay; threads only wait for one another.
         size = max(2 * HOST_BLOCK, LEAST * widest.n_columns)
         return map(part, widest.windows(size))
 
-    def _block(self, name: str, window: Window) -> Array:
-        block = self.columns[name].columns(window)
+    def _block(self, name: str, window: Window, view: bool) -> Array:
+        block = self.columns[name].columns(window, copy=not view)
         xp = array_namespace(block)
         block = xp.astype(block, accumulator_dtype(block), copy=False)
         return block[0, ...] if name in self.flat else block

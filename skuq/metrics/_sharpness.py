@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from skuq._core._accumulator import Accumulator, summed
-from skuq._core._arrays import Array, array_namespace
+from skuq._core._arrays import Array, array_namespace, is_numpy_array
 from skuq._core._checks import check_option
 from skuq.metrics._regression_inputs import check_finite, check_std, sample_table
 from skuq.metrics._streaming import streams_with
@@ -36,12 +36,15 @@ def spread_sums(y_std: Any, *, sample_weight: Any = None) -> SpreadSums:
             check_finite(std, "y_std")
             check_std(std, positive=False)
         if weight is None:
-            return np.array([total, float(xp.sum(std * std)), std.shape[0]])
+            square = np.einsum("i,i", std, std) if is_numpy_array(std) else std @ std
+            return np.array([total, float(square), std.shape[0]])
         weighted = weight * std
         parts = xp.sum(weighted), xp.sum(weighted * std), xp.sum(weight)
         return np.array([float(x) for x in parts])
 
-    return SpreadSums(*reduce(np.add, table.map(sums, checked=False)).tolist())
+    return SpreadSums(
+        *reduce(np.add, table.map(sums, checked=False)).tolist()
+    )
 
 
 def spread_of_state(state: SpreadSums, *, average: str = "rms") -> float:
