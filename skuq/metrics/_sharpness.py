@@ -28,6 +28,14 @@ class SpreadSums(Accumulator):
 def spread_sums(y_std: Any, *, sample_weight: Any = None) -> SpreadSums:
     """The mergeable statistic behind `sharpness`."""
     table = sample_table(sample_weight, y_std=y_std)
+    space = np.empty(0)  # fresh memory for every block would cost more than the sums
+
+    def square_sum(std: Array) -> float:
+        nonlocal space
+        if not is_numpy_array(std):
+            return float(std @ std)
+        space = space if space.size >= std.size else np.empty(std.size)
+        return float(np.multiply(std, std, out=space[: std.size]).sum())
 
     def sums(weight: Array | None, std: Array) -> np.ndarray:
         xp = array_namespace(std)
@@ -36,8 +44,7 @@ def spread_sums(y_std: Any, *, sample_weight: Any = None) -> SpreadSums:
             check_finite(std, "y_std")
             check_std(std, positive=False)
         if weight is None:
-            square = np.einsum("i,i", std, std) if is_numpy_array(std) else std @ std
-            return np.array([total, float(square), std.shape[0]])
+            return np.array([total, square_sum(std), std.shape[0]])
         weighted = weight * std
         parts = xp.sum(weighted), xp.sum(weighted * std), xp.sum(weight)
         return np.array([float(x) for x in parts])
