@@ -7,6 +7,8 @@ sample of a plain table is an image of one pixel.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import reduce
+from itertools import tee
+from math import prod
 from operator import and_
 from typing import Any, NamedTuple
 
@@ -26,9 +28,11 @@ from skuq._core._arrays import (
 )
 from skuq._core._blocks import ScoreTable, Window
 from skuq._core._checks import check_weight, host_summary
+from skuq._core._threads import SHARED_BLOCK, map_items
 from skuq.exceptions import InputError
 
 LONG_ROW = 2**12  # pixels from which a call for each row pays
+LEAST_SHARED = 2**22  # pixels from which threads pay
 
 
 class Pixels(NamedTuple):
@@ -73,14 +77,21 @@ class PixelTable:
 
     def __iter__(self) -> Iterator[Pixels]:
         """The pixels in order."""
-        for window in ScoreTable(self.uncertainty[:, None, ...]).windows():
-            y_true = _labels(self.y_true, window, "y_true")
-            y_pred = _labels(self.y_pred, window, "y_pred")
-            u = _rows(self.uncertainty, window)
-            counts = self._counts(window, y_true, u)
-            _check_finite(u, counts)
-            y_pred = to_library_of(y_pred, y_true)
-            yield Pixels(window.samples, y_true, y_pred, u, counts)
+        return map(self.pixels, self.windows())
+
+    def windows(self, size: int | None = None) -> Iterator[Window]:
+        """Windows in order, each of about `size` pixels, by default one block."""
+        return ScoreTable(self.uncertainty[:, None, ...]).windows(size)
+
+    def pixels(self, window: Window) -> Pixels:
+        """The checked pixels of a window."""
+        y_true = _labels(self.y_true, window, "y_true")
+        y_pred = _labels(self.y_pred, window, "y_pred")
+        u = _rows(self.uncertainty, window)
+        counts = self._counts(window, y_true, u)
+        _check_finite(u, counts)
+        y_pred = to_library_of(y_pred, y_true)
+        return Pixels(window.samples, y_true, y_pred, u, counts)
 
     def _counts(self, window: Window, y_true: Array, u: Array) -> Array | None:
         conditions = []
@@ -205,12 +216,20 @@ def count_codes(
     """
     n_images = table.weight.shape[0]
     total = np.zeros((1 if pooled else n_images, n_codes))
-    for pixels in table:
-        part = count(pixels)
+    n_pixels = prod(table.uncertainty.shape)
+    threads = is_numpy_array(table.uncertainty) and n_pixels >= LEAST_SHARED
+    windows = table.windows(SHARED_BLOCK if threads else None)
+
+    def counted(window: Window) -> np.ndarray:
+        return count(table.pixels(window))
+
+    places, work = tee(windows)
+    parts = map_items(counted, work, threads=threads)
+    for window, part in zip(places, parts, strict=True):
         if pooled:
-            total[0] += table.weight[pixels.images] @ part
+            total[0] += table.weight[window.samples] @ part
         else:
-            total[pixels.images] += part
+            total[window.samples] += part
     return total.T
 
 
