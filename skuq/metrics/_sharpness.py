@@ -49,9 +49,7 @@ def spread_sums(y_std: Any, *, sample_weight: Any = None) -> SpreadSums:
         parts = xp.sum(weighted), xp.sum(weighted * std), xp.sum(weight)
         return np.array([float(x) for x in parts])
 
-    return SpreadSums(
-        *reduce(np.add, table.map(sums, checked=False)).tolist()
-    )
+    return SpreadSums(*reduce(np.add, table.map(sums, checked=False)).tolist())
 
 
 def spread_of_state(state: SpreadSums, *, average: str = "rms") -> float:
