@@ -6,7 +6,7 @@ Addition is associative and commutative (collections up to order), so that a dat
 may be split over batches, threads or machines in any way.
 """
 
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -61,6 +61,17 @@ class Accumulator:
             if parts[i] is None:
                 parts[i] = np.ones(state.length)
         return np.concatenate(parts, axis=-1)
+
+    def owned(self) -> Self:
+        """The same state with no collected array that is a view of the user's data."""
+        views = {
+            f.name: getattr(self, f.name).copy()
+            for f in fields(self)
+            if f.metadata.get("merge") == "collect"
+            and getattr(self, f.name) is not None
+            and getattr(self, f.name).base is not None
+        }
+        return replace(self, **views) if views else self
 
     @property
     def length(self) -> int:

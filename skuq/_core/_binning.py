@@ -26,7 +26,7 @@ from skuq._core._blocks import ScoreTable, Window
 from skuq._core._edges import uniform_edges
 from skuq._core._outcomes import READERS, Outcomes, row_count
 from skuq._core._quantile_edges import ordered_edges, sweep_edges
-from skuq._core._sorting import Ordered, sort_outcomes, sum_ties, sums_between
+from skuq._core._sorting import Ordered, sort_outcomes, sums_between
 from skuq._core._threads import map_windows
 
 # Scores per window where each row of a table gives one: little is held of a row.
@@ -151,7 +151,7 @@ class CollectedOutcomes(Accumulator):
             return np.array([0.0, 1.0])
         n_bins, style = self.binning.n_bins, self.binning.quantiles
         if n_bins == "sweep":
-            return sweep_edges(sum_ties(row), self.binning.strategy)
+            return sweep_edges(row, self.binning.strategy)
         return ordered_edges(row.score, row.weight, int(n_bins), style)
 
     def binned(self) -> BinSums:
@@ -293,18 +293,28 @@ def searched_index(
 
 
 def collect(table: ScoreTable, binning: Binning) -> CollectedOutcomes:
-    """All scores and outcomes of a table, on the host, in the precision they have."""
+    """All scores and outcomes of a table, on the host, in the precision they have.
+
+    Scores of the second class alone, of which all count, are a view of the table's.
+    """
     read = READERS[binning.kind]
+    scores = table.scores
+    alone = binning.kind == "positive" and scores.ndim == 1 and table.void is None
+    as_they_are = alone and is_numpy_array(scores)
 
-    def part(window: Window) -> Outcomes:
-        return read(table, window)
+    def part(window: Window) -> Sequence[Array | None]:
+        outcomes = read(table, window)
+        return outcomes[1:] if as_they_are else outcomes
 
-    parts: Iterator[Outcomes] = map_windows(part, table, table.windows())
+    parts = map_windows(part, table, table.windows())
     if binning.kind == "classwise":  # threads would run ahead of what is written
         parts = map(part, table.windows())
     size = table.n_scores // table.n_columns
     n_rows = row_count(table, binning.kind)
-    return CollectedOutcomes(binning, n_rows, *gather(parts, size))
+    columns = gather(parts, size)
+    if as_they_are:
+        columns = scores[None, :], *columns
+    return CollectedOutcomes(binning, n_rows, *columns)
 
 
 def gather(parts: Iterable[Sequence[Array | None]], size: int) -> tuple[Any, ...]:

@@ -3,6 +3,7 @@
 Messages say what was got, what was expected and what to do.
 """
 
+from numbers import Integral
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -34,6 +35,15 @@ def check_option(name: str, value: Any, allowed: tuple[Any, ...]) -> None:
     if value not in allowed:
         choices = ", ".join(repr(choice) for choice in allowed)
         raise InputError(f"{name} must be one of {choices}, got {value!r}.")
+
+
+def check_count(name: str, value: Any, least: int) -> int:
+    """Refuse what is no integer of at least `least`."""
+    if not isinstance(value, Integral) or value < least:
+        raise InputError(
+            f"{name} must be an integer of at least {least}, got {value!r}."
+        )
+    return int(value)
 
 
 def check_scores(scores: Any, name: str = "scores") -> Array:

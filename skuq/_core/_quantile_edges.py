@@ -5,10 +5,11 @@ packages are there to reproduce their figures.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from skuq._core._sorting import TieGroups
+from skuq._core._sorting import Ordered, sum_ties
 from skuq.exceptions import InputError
 
 ALMOST = 1 + 1e-12  # cumulated weights reach a share in spite of their rounding
@@ -96,43 +97,55 @@ def quantile_cuts(mass: np.ndarray, n_bins: int) -> np.ndarray:
     return np.unique(np.concatenate([[0], inner, [len(mass)]]))
 
 
-def sweep_edges(groups: TieGroups, strategy: str) -> np.ndarray:
+def sweep_edges(row: Ordered, strategy: str) -> np.ndarray:
     """The most bins for which the share that came true grows from bin to bin.
 
     The number of bins rises from 1 until the shares fall somewhere for the first time,
     or to one bin for each distinct score, where they never do.  Bins without samples
     are left out.
     """
-    groups = groups.counted()
-    share = groups.hits / groups.weight
+    score, outcome, weight = row
+    if weight is not None or (score[1:] == score[:-1]).any():
+        groups = sum_ties(row).counted()
+        score, share = groups.score, groups.hits / groups.weight
+        mass, hits = _cumulated(groups.weight), _cumulated(groups.hits)
+    else:  # each score is a group of weight one: little memory is needed
+        share, mass = outcome, None
+        kind = np.int32 if len(score) < 2**31 else np.int64
+        hits = _cumulated(outcome, kind)
     if (share[1:] >= share[:-1]).all():
-        return np.concatenate([[0.0], groups.score[:-1], [1.0]])
-    del share
-    mass, hits = _cumulated(groups.weight), _cumulated(groups.hits)
+        return np.concatenate([[0.0], score[:-1], [1.0]])
     best = np.zeros(0, dtype=int)
-    for n_bins in range(2, len(groups.score) + 1):
-        cut = _cuts(groups.score, mass, n_bins, strategy)
-        bounds = np.concatenate([[0], cut, [len(groups.score)]])
-        came_true = np.diff(hits[bounds]) / np.diff(mass[bounds])
-        if (np.diff(came_true) < 0).any():
+    for n_bins in range(2, len(score) + 1):
+        cut = _cuts(score, mass, n_bins, strategy)
+        bounds = np.concatenate([[0], cut, [len(score)]])
+        in_bins = np.diff(bounds if mass is None else mass[bounds])
+        if (np.diff(np.diff(hits[bounds]) / in_bins) < 0).any():
             break
         best = cut
-    return np.concatenate([[0.0], groups.score[best - 1], [1.0]])
+    return np.concatenate([[0.0], score[best - 1], [1.0]])
 
 
-def _cumulated(values: np.ndarray) -> np.ndarray:
+def _cumulated(values: np.ndarray, kind: Any = np.float64) -> np.ndarray:
     """Sums from 0 to the last."""
-    total = np.zeros(len(values) + 1)
+    total = np.zeros(len(values) + 1, dtype=kind)
     np.cumsum(values, out=total[1:])
     return total
 
 
 def _cuts(
-    score: np.ndarray, mass: np.ndarray, n_bins: int, strategy: str
+    score: np.ndarray, mass: np.ndarray | None, n_bins: int, strategy: str
 ) -> np.ndarray:
-    """Numbers of distinct scores below each inner edge, each of them once."""
+    """Numbers of distinct scores below each inner edge, each of them once.
+
+    Without `mass`, the cumulated weight from 0, each score has the weight one.
+    """
     if strategy == "quantile":
-        return quantile_cuts(mass[1:], n_bins)[1:-1]
+        if mass is not None:
+            return quantile_cuts(mass[1:], n_bins)[1:-1]
+        share = np.arange(1, n_bins) / n_bins * len(score)
+        cut = np.unique(np.ceil(share / ALMOST).astype(np.intp))
+        return cut[cut < len(score)]
     inner = np.arange(1, n_bins) / n_bins
     cut = np.unique(np.searchsorted(score, inner, side="right"))
     return cut[(cut > 0) & (cut < len(score))]

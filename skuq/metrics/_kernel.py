@@ -1,5 +1,6 @@
 """Squared kernel calibration error of whole rows of probabilities, and its test."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from skuq.metrics._kernel_pairs import (
     collected_rows,
     grams,
     neighbours,
+    rows_of,
 )
 from skuq.metrics._outcomes import CalibrationTestResult
 from skuq.metrics._streaming import streams_with
@@ -30,21 +32,17 @@ def kernel_error_of_state(
     """The squared kernel calibration error of a state."""
     check_option("estimator", estimator, ESTIMATORS)
     state = state.counted()
-    p = state.proba.T
-    if len(p) < 2 and estimator != "biased":
+    n = state.proba.shape[1]
+    if n < 2 and estimator != "biased":
         raise InputError(
             f"the {estimator} estimator needs two samples with a weight above zero, "
-            f"got {len(p)}."
+            f"got {n}."
         )
-    width = checked_bandwidth(p, kernel, bandwidth)
+    width = checked_bandwidth(state.proba, kernel, bandwidth)
     if estimator == "linear":
-        values = neighbours(p, state, kernel, width)
-        if state.weight is None:
-            return float(values.mean())
-        n = 2 * len(values)
-        pair_weight = state.weight[0:n:2] * state.weight[1:n:2]
-        return float((values * pair_weight).sum() / pair_weight.sum())
-    p, d = p.astype(np.float64), state.residuals()
+        values = neighbours(state.proba, state, kernel, width)
+        return _mean_of_pairs(values, state.weight)
+    p, d = rows_of(state.proba), state.residuals()
     weight = np.ones(len(p)) if state.weight is None else state.weight
     d = d * weight[:, None]
     total = sum(
@@ -54,6 +52,25 @@ def kernel_error_of_state(
         return float(total / weight.sum() ** 2)
     pairs = weight.sum() ** 2 - (weight**2).sum()
     return float((total - (d**2).sum()) / pairs)
+
+
+def _mean_of_pairs(pieces: Iterable[np.ndarray], weight: np.ndarray | None) -> float:
+    """The mean of values of the samples 1 and 2, 3 and 4, ..., which come in pieces."""
+    total = mass = 0.0
+    n = 0
+    for values in pieces:
+        if weight is None:
+            total, mass = total + float(values.sum()), mass + len(values)
+        else:
+            both = (
+                slice(n, n + 2 * len(values), 2),
+                slice(n + 1, n + 2 * len(values), 2),
+            )
+            pair_weight = weight[both[0]] * weight[both[1]]
+            total += float(values @ pair_weight)
+            mass += float(pair_weight.sum())
+        n += 2 * len(values)
+    return total / mass
 
 
 @streams_with(collected_rows, kernel_error_of_state)
@@ -225,13 +242,13 @@ def kernel_calibration_test(
     """
     check_option("estimator", estimator, ("unbiased", "linear"))
     state = collected_rows(y_true, y_proba, labels=labels, ignore_index=ignore_index)
-    p = state.proba.T.astype(np.float64)
+    p = rows_of(state.proba)
     p /= p.sum(axis=1, keepdims=True)
     if len(p) < 4:
         raise InputError(f"a test needs at least 4 samples, got {len(p)}.")
-    width = checked_bandwidth(p, kernel, bandwidth)
+    width = checked_bandwidth(p.T, kernel, bandwidth)
     if estimator == "linear":
-        z = _z_score(neighbours(p, state, kernel, width))
+        z = _z_score(np.concatenate(list(neighbours(p.T, state, kernel, width))))
         return CalibrationTestResult(z, float(ndtr(-z)))
     if n_resamples < 1:
         raise InputError(f"n_resamples must be at least 1, got {n_resamples}.")

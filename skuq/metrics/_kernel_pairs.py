@@ -12,7 +12,9 @@ import numpy as np
 from scipy.spatial.distance import cdist, pdist
 
 from skuq._core._accumulator import Accumulator, collected
+from skuq._core._arrays import Array, to_numpy
 from skuq._core._binning import gather
+from skuq._core._blocks import Window
 from skuq._core._checks import check_option
 from skuq._core._outcomes import proba_block
 from skuq.exceptions import InputError, NoSamplesError
@@ -21,7 +23,7 @@ from skuq.metrics._inputs import score_table
 KERNELS = ("laplacian", "gaussian")
 PAIRS = 2**22  # kernel values at a time
 MEDIAN_SAMPLES = 1000  # whose distances give the bandwidth
-CELLS = 2**20  # of the range of probabilities, to look up numbers by
+CELLS = 2**16  # of the range of probabilities, to look up numbers by
 CHUNK = 2**14  # rows or pairs of neighbours at a time
 
 
@@ -31,8 +33,8 @@ class CollectedRows(Accumulator):
 
     Parameters
     ----------
-    proba : ndarray of shape (n_classes, n_samples)
-        Probabilities.
+    proba : ndarray of shape (n_classes, n_samples) or (1, n_samples)
+        Probabilities; of the second of two classes alone if these were given.
     code : ndarray of shape (n_samples,)
         Column of the true class.
     weight : ndarray of shape (n_samples,) or None
@@ -45,7 +47,7 @@ class CollectedRows(Accumulator):
 
     def residuals(self, rows: slice = slice(None)) -> np.ndarray:
         """The rows d_i, `(n_samples, n_classes)`."""
-        residual = -self.proba.T[rows].astype(np.float64)
+        residual = -rows_of(self.proba, rows)
         residual[np.arange(len(residual)), self.code[rows]] += 1
         return residual
 
@@ -57,6 +59,12 @@ class CollectedRows(Accumulator):
         if not some.any():
             raise NoSamplesError("no sample that counts has a weight above zero.")
         return CollectedRows(self.proba[:, some], self.code[some], self.weight[some])
+
+
+def rows_of(proba: np.ndarray, cut: Any = slice(None)) -> np.ndarray:
+    """Some rows of probabilities of all classes in float64, of two from the second."""
+    some = proba[:, cut].T.astype(np.float64)
+    return np.concatenate([1 - some, some], axis=1) if len(proba) == 1 else some
 
 
 def collected_rows(
@@ -75,47 +83,58 @@ def collected_rows(
         labels=labels,
         ignore_index=ignore_index,
     )
-    blocks = (proba_block(table, window) for window in table.windows())
-    proba, code, weight = gather(blocks, table.n_scores // table.n_columns)
-    return CollectedRows(proba, code.astype(np.int32), weight)
+    small = np.min_scalar_type(-table.n_classes)  # a tenth of the memory of the labels
+
+    def part(window: Window) -> tuple[Array, np.ndarray, Array | None]:
+        proba, code, weight = proba_block(table, window)
+        proba = proba if table.n_columns > 1 else proba[1:, :]
+        return proba, to_numpy(code).astype(small), weight
+
+    parts = map(part, table.windows())
+    return CollectedRows(*gather(parts, table.n_scores // table.n_columns))
 
 
-def checked_bandwidth(p: np.ndarray, kernel: str, bandwidth: float | str) -> float:
+def checked_bandwidth(proba: np.ndarray, kernel: str, bandwidth: float | str) -> float:
     check_option("kernel", kernel, KERNELS)
     if isinstance(bandwidth, str):
         check_option("bandwidth", bandwidth, ("median",))
-        return _median_distance(p)
+        return _median_distance(proba)
     if not bandwidth > 0:
         raise InputError(f"bandwidth must be 'median' or above 0, got {bandwidth!r}.")
     return float(bandwidth)
 
 
-def _median_distance(p: np.ndarray) -> float:
+def _median_distance(proba: np.ndarray) -> float:
     """The median distance of two rows, out of at most a thousand spread evenly.
 
     The rows are put in order first, so that the order of samples does not matter.
     """
-    distance = pdist(spread_rows(p, -(-len(p) // MEDIAN_SAMPLES)))
+    distance = pdist(spread_rows(proba, -(-proba.shape[1] // MEDIAN_SAMPLES)))
     distance = distance[distance > 0]
     return float(np.median(distance)) if len(distance) else 1.0
 
 
-def spread_rows(p: np.ndarray, step: int) -> np.ndarray:
+def spread_rows(proba: np.ndarray, step: int) -> np.ndarray:
     """Every so many rows in the order of their last number, then of that before, ...
 
-    Sorting the last numbers alone is faster; the few rows that may hold those wanted
-    are then put in order.
+    The rows are counted in cells of the range of their last number; those of the few
+    cells that hold the rows wanted are then put in order.
     """
-    ordered = np.sort(p[:, -1])
-    place = np.arange(0, len(p), step)
-    wanted = ordered[place]
-    among_equal = place - np.searchsorted(ordered, wanted)
+    last, n = proba[-1], proba.shape[1]
+    cuts = [slice(start, start + CHUNK) for start in range(0, n, CHUNK)]
+    counts = np.zeros(CELLS, dtype=np.int64)
+    for cut in cuts:
+        np.add.at(counts, _cell(last[cut]), 1)
+    place = np.arange(0, n, step)
+    cell = np.searchsorted(np.cumsum(counts), place, side="right")
     marked = np.zeros(CELLS, dtype=bool)
-    marked[_cell(wanted)] = True
-    pieces = (p[start : start + CHUNK] for start in range(0, len(p), CHUNK))
-    few = np.concatenate([piece[marked[_cell(piece[:, -1])]] for piece in pieces])
-    few = few[np.lexsort(few.T)].astype(np.float64)
-    return np.asarray(few[np.searchsorted(few[:, -1], wanted) + among_equal])
+    marked[cell] = True
+    few = np.concatenate(
+        [proba[:, cut][:, marked[_cell(last[cut])]] for cut in cuts], 1
+    )
+    few = rows_of(few[:, np.lexsort(few)])
+    left_out = np.cumsum(np.where(marked, 0, counts))[cell]
+    return np.asarray(few[place - left_out])
 
 
 def _cell(p: np.ndarray) -> np.ndarray:
@@ -139,15 +158,13 @@ def grams(
 
 
 def neighbours(
-    p: np.ndarray, state: CollectedRows, kernel: str, width: float
-) -> np.ndarray:
+    proba: np.ndarray, state: CollectedRows, kernel: str, width: float
+) -> Iterator[np.ndarray]:
     """H of the samples 1 and 2, 3 and 4, ..., some pairs at a time."""
-    values = np.empty(len(p) // 2)
-    for start in range(0, len(values), CHUNK):
-        stop = min(start + CHUNK, len(values))
+    n_pairs = proba.shape[1] // 2
+    for start in range(0, n_pairs, CHUNK):
+        stop = min(start + CHUNK, n_pairs)
         rows = slice(2 * start, 2 * stop)
-        near, d = p[rows].astype(np.float64), state.residuals(rows)
+        near, d = rows_of(proba, rows), state.residuals(rows)
         distance = np.sqrt(((near[0::2] - near[1::2]) ** 2).sum(axis=1))
-        values[start:stop] = _kernel(distance, kernel, width)
-        values[start:stop] *= (d[0::2] * d[1::2]).sum(axis=1)
-    return values
+        yield _kernel(distance, kernel, width) * (d[0::2] * d[1::2]).sum(axis=1)

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 
 from skuq._core._accumulator import Accumulator, collected
-from skuq._core._arrays import Array, to_numpy
+from skuq._core._arrays import Array, is_numpy_array, to_numpy
 from skuq._core._binning import gather
 from skuq._core._checks import check_option
-from skuq._core._sorting import TieGroups, tie_groups
+from skuq._core._sorting import in_order_of, ones
 from skuq.exceptions import InputError, NoSamplesError
 from skuq.metrics._regression_inputs import sample_table
-from skuq.metrics._selective_risk import kept_sums, selective_area
+from skuq.metrics._selective_risk import selective_area
 from skuq.metrics._streaming import streams_with
 
 ERRORS = ("absolute", "squared")
@@ -39,13 +39,15 @@ class RankedErrors(Accumulator):
     loss: np.ndarray = collected()
     weight: np.ndarray | None = collected()
 
-    def groups(self, *, oracle: bool = False) -> TieGroups:
-        """Weight and loss of each distinct uncertainty, or of errors, ascending."""
+    def ranked(self, *, oracle: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """Weight and loss by ascending uncertainty, or by error; ties summed."""
         if oracle and self.weight is None:  # the order of equal errors cannot matter
             loss = np.sort(self.loss).astype(np.float64, copy=False)
-            return TieGroups(loss, np.ones(len(loss)), loss)
+            return ones(len(loss)), loss
         by = self.loss if oracle else self.uncertainty
-        return tie_groups(by, self.loss, self.weight).counted()
+        weight, loss = in_order_of(by, self.loss, self.weight)
+        some = weight > 0
+        return (weight, loss) if some.all() else (weight[some], loss[some])
 
 
 def ranked_errors(
@@ -62,16 +64,21 @@ def ranked_errors(
         sample_weight, y_true=y_true, y_pred=y_pred, uncertainty=uncertainty
     )
 
+    given = table.columns["uncertainty"].scores
+    as_it_is = is_numpy_array(given) and given.dtype == np.float64
+    as_it_is = as_it_is and given.flags.c_contiguous  # then it need not be copied
+
     def columns(
         weight: Array | None, true: Array, pred: Array, unsure: Array
-    ) -> list[np.ndarray]:
+    ) -> list[np.ndarray | None]:
         difference = to_numpy(true - pred)
         loss = np.abs(difference) if error == "absolute" else difference**2
-        return [to_numpy(unsure), loss] + ([] if weight is None else [to_numpy(weight)])
+        mass = None if weight is None else to_numpy(weight)
+        return [loss, mass, None if as_it_is else to_numpy(unsure)]
 
     n_values = next(iter(table.columns.values())).n_scores
-    unsure, loss, *weights = gather(table.map(columns), n_values)
-    return RankedErrors(error, unsure, loss, weights[0] if weights else None)
+    loss, mass, unsure = gather(table.map(columns), n_values)
+    return RankedErrors(error, given.reshape(-1) if as_it_is else unsure, loss, mass)
 
 
 @dataclass(frozen=True)
@@ -96,15 +103,15 @@ class SparsificationCurve:
 def curve_of_errors(state: RankedErrors, n_points: int = 100) -> SparsificationCurve:
     """The curve that a statistic holds, at equal steps of the share removed."""
     removed = np.arange(n_points) / n_points
-    means = [_kept_means(state.groups(oracle=o), 1 - removed) for o in (False, True)]
+    means = [_kept_means(*state.ranked(oracle=o), 1 - removed) for o in (False, True)]
     return SparsificationCurve(removed, *means)
 
 
-def _kept_means(groups: TieGroups, share: np.ndarray) -> np.ndarray:
+def _kept_means(weight: np.ndarray, loss: np.ndarray, share: np.ndarray) -> np.ndarray:
     """Mean error of these shares of the surest values; ties are kept in parts."""
-    weight, loss = (np.append(0.0, part) for part in kept_sums(groups))
-    kept = share * weight[-1]
-    return np.asarray(np.interp(kept, weight, loss) / kept)
+    mass, lost = (np.append(0.0, np.cumsum(part)) for part in (weight, loss))
+    kept = share * mass[-1]
+    return np.asarray(np.interp(kept, mass, lost) / kept)
 
 
 def sparsification_curve(
@@ -180,10 +187,10 @@ def sparsification_of_state(state: RankedErrors, *, normalize: bool = False) -> 
 
 
 def _area(state: RankedErrors, *, oracle: bool = False) -> float:
-    groups = state.groups(oracle=oracle)
-    if not len(groups.score):
+    weight, loss = state.ranked(oracle=oracle)
+    if not len(weight):
         raise NoSamplesError("no sample that counts has a weight above zero.")
-    return selective_area(groups.weight, groups.hits)
+    return selective_area(weight, loss)
 
 
 @streams_with(ranked_errors, sparsification_of_state)

@@ -163,7 +163,7 @@ class Streaming:
         statistic: Callable[..., Accumulator] = self.metric.statistic
         options = {**options_of(statistic, self.params), **aligned}
         new = statistic(*data, sample_weight=sample_weight, **options)
-        self.state = new if self.state is None else self.state + new
+        self.state = new.owned() if self.state is None else self.state + new
         return self
 
     def compute(self) -> Any:

@@ -296,4 +296,7 @@ class TestMeanEmbedding:
 def test_spread_rows_are_those_of_the_whole_order(levels, step, rng):
     p = rng.integers(1, levels + 1, (500, 3)) / levels
     whole = p[np.lexsort(p.T)]
-    np.testing.assert_array_equal(spread_rows(p, step), whole[::step])
+    np.testing.assert_array_equal(spread_rows(p.T, step), whole[::step])
+    one = np.sort(p[:, 0])
+    found = spread_rows(p[:, :1].T, step)  # of two classes, given by the second
+    np.testing.assert_array_equal(found, np.column_stack([1 - one, one])[::step])
