@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from skuq._core._accumulator import Accumulator, summed
-from skuq._core._arrays import Array, array_namespace, is_numpy_array
+from skuq._core._arrays import Array, array_namespace
 from skuq._core._checks import check_option
 from skuq.metrics._regression_inputs import check_finite, check_std, sample_table
 from skuq.metrics._streaming import streams_with
 
 AVERAGES = ("rms", "mean")
+CHUNK = 2**13
 
 
 @dataclass(frozen=True)
@@ -28,14 +29,6 @@ class SpreadSums(Accumulator):
 def spread_sums(y_std: Any, *, sample_weight: Any = None) -> SpreadSums:
     """The mergeable statistic behind `sharpness`."""
     table = sample_table(sample_weight, y_std=y_std)
-    space = np.empty(0)  # fresh memory for every block would cost more than the sums
-
-    def square_sum(std: Array) -> float:
-        nonlocal space
-        if not is_numpy_array(std):
-            return float(std @ std)
-        space = space if space.size >= std.size else np.empty(std.size)
-        return float(np.multiply(std, std, out=space[: std.size]).sum())
 
     def sums(weight: Array | None, std: Array) -> np.ndarray:
         xp = array_namespace(std)
@@ -44,12 +37,22 @@ def spread_sums(y_std: Any, *, sample_weight: Any = None) -> SpreadSums:
             check_finite(std, "y_std")
             check_std(std, positive=False)
         if weight is None:
-            return np.array([total, square_sum(std), std.shape[0]])
+            return np.array([total, _square_sum(std), std.shape[0]])
         weighted = weight * std
         parts = xp.sum(weighted), xp.sum(weighted * std), xp.sum(weight)
         return np.array([float(x) for x in parts])
 
     return SpreadSums(*reduce(np.add, table.map(sums, checked=False)).tolist())
+
+
+def _square_sum(x: Array) -> float:
+    """The sum of squares, by scalar products so short that BLAS starts no threads."""
+    whole = x.shape[0] - x.shape[0] % CHUNK
+    rest = x[whole:]
+    xp = array_namespace(x)
+    rows = xp.reshape(x[:whole], (-1, CHUNK))
+    products = xp.matmul(rows[:, None, :], rows[:, :, None])
+    return float(xp.sum(products) + xp.matmul(rest, rest))
 
 
 def spread_of_state(state: SpreadSums, *, average: str = "rms") -> float:
