@@ -132,7 +132,8 @@ def checked_maps(images, y, class_names, names, source):
             f"{len(classes)} names of classes."
         )
     names = None if names is None else tuple(str(name) for name in names)
-    return Maps(images, *_without_void(y.astype(np.int64), classes), names)
+    y, void, classes = _without_void(y.astype(np.int64), classes)
+    return Maps(images, y, void, classes, names)
 
 
 def _without_void(y, classes):
