@@ -15,6 +15,7 @@ from skuq.calibration._one_vs_rest import OneVsRestCalibrator
 from skuq.calibration._platt import PlattCalibrator
 from skuq.calibration._quadratic import QuadraticCalibrator
 from skuq.calibration._quantile import QuantileCalibrator
+from skuq.calibration._sample_pixels import PixelSample, sample_pixels
 from skuq.calibration._scaling_binning import ScalingBinningCalibrator
 from skuq.calibration._spline import SplineCalibrator
 from skuq.calibration._temperature import TemperatureScaler
@@ -35,6 +36,7 @@ __all__ = [
     "IsotonicCalibrator",
     "MatrixScaler",
     "OneVsRestCalibrator",
+    "PixelSample",
     "PlattCalibrator",
     "QuadraticCalibrator",
     "QuantileCalibrator",
@@ -46,4 +48,5 @@ __all__ = [
     "VarianceScaler",
     "VectorScaler",
     "VennAbersCalibrator",
+    "sample_pixels",
 ]

@@ -24,6 +24,10 @@ class ImageTemperatureScaler(MapTemperatureScaler):
         Pixels along a side of each convolution, an odd number.
     dilation : int, default=2
         Distance of the pixels that a convolution sees.
+    alpha : float, default=1000.0
+        Strength of the penalty ``alpha / 2 * sum(w**2)`` on the weights of the network,
+        which is added to the sum of the log losses of all pixels: it fades as these
+        become more.  0 is none.
     lr : float, default=0.01
         First learning rate of Adam, which falls to 0 along a cosine.
     max_epochs : int, default=50
@@ -31,15 +35,16 @@ class ImageTemperatureScaler(MapTemperatureScaler):
     batch_size : int, default=4
         Images in a step.
     validation_fraction : float in (0, 1) or None, default=0.1
-        Share of the images that tell the best epoch and are not trained on, at least
-        one if there are two.  None takes all images for both.
+        Share of the images that tell the best epoch and are not trained on: a stretch
+        of neighbours, since frames of a film are alike, of at least one image if there
+        are two.  None takes all images for both.
     device : str, default="cpu"
         Where to run: "cpu", "cuda", or "auto", a GPU if there is one.  Scores on a GPU
         are predicted there in any case.
     verbose : bool, default=False
         Show progress of training.
     random_state : int, RandomState instance or None, default=None
-        Of the first weights, the order of the images, and the ones held out.
+        Of the first weights, the order of the images, and the stretch held out.
 
     Attributes
     ----------
@@ -95,17 +100,21 @@ class ImageTemperatureScaler(MapTemperatureScaler):
 
     Examples
     --------
-    Every second network output is three times too sharp, and too large:
+    Every second image is darker, and its logits are three times too sharp:
 
     >>> import numpy as np
     >>> from skuq.datasets import make_logits
     >>> from skuq.deep import ImageTemperatureScaler
-    >>> logits, y = make_logits(16, 4, spatial=(16, 16), temperature=1, random_state=0)
+    >>> logits, y = make_logits(24, 4, spatial=(16, 16), temperature=1, random_state=0)
     >>> logits[::2] *= 3
-    >>> scaler = ImageTemperatureScaler(random_state=0).fit(logits, y)
-    >>> T = scaler.temperature_map(logits).mean(axis=(1, 2))
-    >>> bool(T[::2].min() > 2 * T[1::2].max())
-    True
+    >>> image = np.full((24, 16, 16), 200)
+    >>> image[::2] = 100
+    >>> scaler = ImageTemperatureScaler(random_state=0).fit(logits, y, image)
+    >>> T = scaler.temperature_map(logits, image)
+    >>> T.shape
+    (24, 16, 16)
+    >>> print(T[:4, 0, 0].round(1))
+    [3. 1. 3. 1.]
     """
 
     _per_image = True

@@ -26,6 +26,10 @@ class LocalTemperatureScaler(MapTemperatureScaler):
     dilation : int, default=2
         Distance of the pixels that a convolution sees: T at a pixel depends on what is
         within ``dilation * (kernel_size // 2)`` pixels of it.
+    alpha : float, default=1000.0
+        Strength of the penalty ``alpha / 2 * sum(w**2)`` on the weights of the network,
+        which is added to the sum of the log losses of all pixels: it fades as these
+        become more.  0 is none.
     lr : float, default=0.01
         First learning rate of Adam, which falls to 0 along a cosine.
     max_epochs : int, default=50
@@ -33,15 +37,16 @@ class LocalTemperatureScaler(MapTemperatureScaler):
     batch_size : int, default=4
         Images in a step.
     validation_fraction : float in (0, 1) or None, default=0.1
-        Share of the images that tell the best epoch and are not trained on, at least
-        one if there are two.  None takes all images for both.
+        Share of the images that tell the best epoch and are not trained on: a stretch
+        of neighbours, since frames of a film are alike, of at least one image if there
+        are two.  None takes all images for both.
     device : str, default="cpu"
         Where to run: "cpu", "cuda", or "auto", a GPU if there is one.  Scores on a GPU
         are predicted there in any case.
     verbose : bool, default=False
         Show progress of training.
     random_state : int, RandomState instance or None, default=None
-        Of the first weights, the order of the images, and the ones held out.
+        Of the first weights, the order of the images, and the stretch held out.
 
     Attributes
     ----------
@@ -115,14 +120,14 @@ class LocalTemperatureScaler(MapTemperatureScaler):
     >>> import numpy as np
     >>> from skuq.datasets import make_logits
     >>> from skuq.deep import LocalTemperatureScaler
-    >>> logits, y = make_logits(8, 4, spatial=(32, 32), temperature=1, random_state=0)
+    >>> logits, y = make_logits(20, 4, spatial=(32, 32), temperature=1, random_state=0)
     >>> logits[..., :16] *= 3
-    >>> image = np.zeros((8, 32, 32))
+    >>> image = np.zeros((20, 32, 32))
     >>> image[..., :16] = 1
     >>> scaler = LocalTemperatureScaler(random_state=0).fit(logits, y, image)
     >>> T = scaler.temperature_map(logits, image)
     >>> print(f"{np.median(T[..., :16]):.1f}, {np.median(T[..., 16:]):.1f}")
-    3.0, 1.0
+    2.9, 1.0
     """
 
     _per_image = False

@@ -78,9 +78,10 @@ class ImageStatistics(NamedTuple):
     @classmethod
     def of(cls, image: Array, index: np.ndarray) -> "ImageStatistics":
         """Those of all pixels of the images `index`, looked at one by one."""
-        count, total, square = 0, 0.0, 0.0
         first = image_of(image, index[:1], torch.device("cpu")).double()
         shift = first.mean((0, 2, 3), keepdim=True)  # squares of small numbers
+        total = square = torch.zeros(first.shape[1], dtype=torch.float64)
+        count = 0
         for one in chunks(index, 1):
             x = image_of(image, one, torch.device("cpu")).double() - shift
             count += x[:, 0].numel()

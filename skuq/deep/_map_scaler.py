@@ -21,7 +21,7 @@ from skuq._core._temperature import Outcome, fit_temperature, moments
 from skuq._core._temperature_warnings import warn_of_outcome, warn_of_zeros
 from skuq.base import BaseCalibrator
 from skuq.deep._map_batches import ImageStatistics, MapBatches, image_of, tensor_of
-from skuq.deep._temperature_training import mean_loss, train_tree
+from skuq.deep._temperature_training import Plan, mean_loss, train_tree
 from skuq.deep._torch_base import device_named
 from skuq.deep._training import check_count, seeded, seeds
 from skuq.exceptions import InputError
@@ -46,6 +46,7 @@ class MapTemperatureScaler(BaseCalibrator):
         ignore_index=None,
         kernel_size=5,
         dilation=2,
+        alpha=1000.0,
         lr=0.01,
         max_epochs=50,
         batch_size=4,
@@ -57,6 +58,7 @@ class MapTemperatureScaler(BaseCalibrator):
         super().__init__(input=input, classes=classes, ignore_index=ignore_index)
         self.kernel_size = kernel_size
         self.dilation = dilation
+        self.alpha = alpha
         self.lr = lr
         self.max_epochs = max_epochs
         self.batch_size = batch_size
@@ -65,7 +67,7 @@ class MapTemperatureScaler(BaseCalibrator):
         self.verbose = verbose
         self.random_state = random_state
 
-    def fit(self, X, y, image=None, sample_weight=None):
+    def fit(self, X, y, image=None, sample_weight=None):  # type: ignore[override]
         """Fit to the maps of held-out images.
 
         Parameters
@@ -110,10 +112,11 @@ class MapTemperatureScaler(BaseCalibrator):
     def _learn(self, table, kind, image):
         name = type(self).__name__
         warn_of_zeros(table, kind, name, stacklevel=3)
-        options = {"max_iter": MAX_ITER, "tol": TOL, "presample": PRESAMPLE}
-        fit = fit_temperature(table, kind, **options)
-        self.temperature_ = fit.temperature
+        fit = fit_temperature(
+            table, kind, max_iter=MAX_ITER, tol=TOL, presample=PRESAMPLE
+        )
         warn_of_outcome(fit, name, max_iter=MAX_ITER, stacklevel=3)
+        self.temperature_ = fit.temperature
         place = torch.device(device_named(self.device))
         batches = MapBatches(table, image, place)
         masses = batches.masses(self.batch_size)
@@ -124,21 +127,21 @@ class MapTemperatureScaler(BaseCalibrator):
         module = LocalTemperatureCalibration(
             tree, self.temperature_, per_image=self._per_image, input=kind
         ).to(place)
-        course = train_tree(
-            module,
-            batches,
-            index,
-            masses,
-            lr=self.lr,
-            epochs=self.max_epochs if fit.outcome is Outcome.FOUND else 0,
-            size=self.batch_size,
-            selection=self.validation_fraction,
-            rng=np.random.default_rng(order_seed),
-            verbose=self.verbose,
-        )
-        self.history_, self.best_epoch_ = course.history, course.best
+        plan = self._plan(trains=fit.outcome is Outcome.FOUND)
+        rng = np.random.default_rng(order_seed)
+        self.history_, self.best_epoch_ = train_tree(module, batches, masses, plan, rng)
         self.loss_ = mean_loss(module, batches, index, self.batch_size)
         self.module_ = module.eval().requires_grad_(False).cpu()
+
+    def _plan(self, trains):
+        return Plan(
+            alpha=self.alpha,
+            lr=self.lr,
+            epochs=self.max_epochs if trains else 0,
+            batch_size=self.batch_size,
+            validation_fraction=self.validation_fraction,
+            verbose=self.verbose,
+        )
 
     def _tree(self, table, kind, image, index):
         statistics = {}
@@ -199,7 +202,7 @@ class MapTemperatureScaler(BaseCalibrator):
         )
 
     def predict_logits(self, X, image=None):
-        """Logits divided by their temperature, whose softmax is `predict_proba`.
+        """Calibrated logits, whose softmax over axis 1 is `predict_proba`.
 
         Parameters
         ----------
@@ -214,9 +217,7 @@ class MapTemperatureScaler(BaseCalibrator):
         logits : array of shape (n_samples, n_classes, height, width)
             In nats.
         """
-        return self._each(
-            X, image, lambda module, *of: module.calibrated_logits(*of)
-        )
+        return self._each(X, image, lambda module, *of: module.calibrated_logits(*of))
 
     def temperature_map(self, X, image=None):
         """The temperature of each pixel.
@@ -301,6 +302,10 @@ class MapTemperatureScaler(BaseCalibrator):
         check_count("batch_size", self.batch_size, 1)
         check_count("kernel_size", self.kernel_size, 1)
         check_count("dilation", self.dilation, 1)
+        if isinstance(self.alpha, str) or not 0 <= self.alpha < np.inf:
+            raise InputError(
+                f"alpha must be finite and at least 0, got {self.alpha!r}."
+            )
         if isinstance(self.lr, str) or not 0 < self.lr < np.inf:
             raise InputError(f"lr must be finite and above 0, got {self.lr!r}.")
         share = self.validation_fraction
@@ -308,13 +313,6 @@ class MapTemperatureScaler(BaseCalibrator):
             raise InputError(
                 f"validation_fraction must be in (0, 1) or None, got {share!r}."
             )
-
-    def __sklearn_tags__(self):
-        """Scores are maps."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.one_d_array = False
-        tags.input_tags.two_d_array = False
-        return tags
 
 
 def _check_maps(scores):

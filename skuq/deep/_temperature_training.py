@@ -12,6 +12,17 @@ from tqdm import tqdm
 from skuq.deep._map_batches import chunks
 
 
+class Plan(NamedTuple):
+    """How to train: the parameters of a `MapTemperatureScaler`."""
+
+    alpha: float
+    lr: float
+    epochs: int
+    batch_size: int
+    validation_fraction: float | None
+    verbose: bool
+
+
 class Course(NamedTuple):
     """Log losses of the start and of every epoch, and the epoch that is kept."""
 
@@ -19,41 +30,48 @@ class Course(NamedTuple):
     best: int
 
 
-def train_tree(
-    calibration, batches, index, masses, *, lr, epochs, size, selection, rng, verbose
-):
+def train_tree(calibration, batches, masses, plan, rng):
     """Train the tree of a calibration in place; returns the `Course`.
 
-    Of the samples `index` the share `selection` is held out, if there are two or more,
-    and tells the best epoch; with None all of them do.  Where that is worse than the
-    start over all samples, the start is what is kept.
+    Kept is the epoch of the least log loss of the images held out, or the start where
+    that is worse than the start over all images.  Images of mass 0 do not count.
     """
-    train, held_out = _split(index, selection, rng)
-    tree, start = calibration.tree, deepcopy(calibration.tree.state_dict())
-    optimizer = torch.optim.Adam(tree.parameters(), lr=lr)
-    schedule = CosineAnnealingLR(optimizer, T_max=max(1, epochs))
-    unit = float(masses[train].mean()) or 1.0
-    history = [mean_loss(calibration, batches, held_out, size)]
-    best = 0, start
-    for epoch in tqdm(range(1, epochs + 1), disable=not verbose, unit="epoch"):
-        for part in chunks(rng.permutation(train), size):
-            optimizer.zero_grad()
+    index = np.flatnonzero(masses)
+    train, held_out = split_images(index, plan.validation_fraction, rng)
+    tree = calibration.tree
+    optimizer = torch.optim.Adam(tree.parameters(), lr=plan.lr)
+    schedule = CosineAnnealingLR(optimizer, T_max=max(1, plan.epochs))
+    history = [mean_loss(calibration, batches, held_out, plan.batch_size)]
+    start = kept = deepcopy(tree.state_dict())
+    best, mass, epochs = 0, float(masses[train].sum()), range(1, plan.epochs + 1)
+    for epoch in tqdm(
+        epochs, disable=not plan.verbose, unit="epoch", desc="Temperatures"
+    ):
+        for part in chunks(rng.permutation(train), plan.batch_size):
+            share = len(part) / len(train)
             with torch.enable_grad():
-                loss = _losses(calibration, batches[part]).sum() / (unit * len(part))
-                loss.backward()
+                loss = _losses(calibration, batches[part]).sum() / share
+                penalty = plan.alpha / 2 * _square_of_weights(tree)
+                optimizer.zero_grad()
+                ((loss + penalty) / mass).backward()
             optimizer.step()
         schedule.step()
-        history.append(mean_loss(calibration, batches, held_out, size))
-        if history[-1] < history[best[0]]:
-            best = epoch, deepcopy(tree.state_dict())
-    if best[0]:
-        tree.load_state_dict(start)
-        least = mean_loss(calibration, batches, index, size)
-        tree.load_state_dict(best[1])
-        if not mean_loss(calibration, batches, index, size) <= least:
-            best = 0, start
-    tree.load_state_dict(best[1])
-    return Course(np.array(history), best[0])
+        history.append(mean_loss(calibration, batches, held_out, plan.batch_size))
+        if history[-1] < history[best]:
+            best, kept = epoch, deepcopy(tree.state_dict())
+    if best and not _better(kept, start, calibration, batches, index, plan):
+        best, kept = 0, start
+    tree.load_state_dict(kept)
+    return Course(np.array(history), best)
+
+
+def _better(state, other, calibration, batches, index, plan):
+    """Whether the loss over all images is no larger in a state of the tree."""
+    losses = []
+    for candidate in (state, other):
+        calibration.tree.load_state_dict(candidate)
+        losses.append(mean_loss(calibration, batches, index, plan.batch_size))
+    return losses[0] <= losses[1]
 
 
 def mean_loss(calibration, batches, index, size):
@@ -68,16 +86,25 @@ def mean_loss(calibration, batches, index, size):
     return float(total[0] / total[1])
 
 
+def _square_of_weights(tree):
+    """The sum of their squares, without constant terms."""
+    return sum(p.square().sum() for p in tree.parameters() if p.ndim > 1)
+
+
 def _losses(calibration, batch):
     """The weighted log loss of each position."""
     z = calibration.calibrated_logits(batch.scores, batch.image)
     return batch.weight * F.cross_entropy(z, batch.codes, reduction="none")
 
 
-def _split(index, selection, rng):
-    """Samples to train on, and those that tell the best epoch."""
+def split_images(index, selection, rng):
+    """Samples to train on, and a stretch of neighbours that tell the best epoch.
+
+    The same for both with None, or where a share would leave none of either.
+    """
     n_held_out = 0 if selection is None else int(np.ceil(selection * len(index)))
     if not 0 < n_held_out < len(index):
         return index, index
-    order = rng.permutation(index)
-    return order[n_held_out:], order[:n_held_out]
+    first = rng.integers(len(index) - n_held_out + 1)
+    held_out = np.arange(first, first + n_held_out)
+    return np.delete(index, held_out), index[held_out]

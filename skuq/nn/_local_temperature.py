@@ -4,6 +4,7 @@ import math
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from skuq.exceptions import InputError
 from skuq.nn._calibration import Calibration
@@ -96,16 +97,18 @@ class TemperatureTree(nn.Module):
         if dilation < 1:
             raise InputError(f"dilation must be at least 1, got {dilation!r}.")
         self.n_channels = n_channels
-        options = {
-            "padding": dilation * (kernel_size // 2),
-            "dilation": dilation,
-            "padding_mode": "replicate",
-        }
-        n_gates = LEAVES - 1 + (n_channels > 0)
-        self.branches = nn.Conv2d(n_classes, LEAVES + n_gates, kernel_size, **options)
-        self.leaf = None
-        if n_channels:
-            self.leaf = nn.Conv2d(n_channels, 1, kernel_size, **options)
+        self.reach = dilation * (kernel_size // 2)  # of a convolution, in pixels
+        self.branches = nn.Conv2d(
+            n_classes,
+            2 * LEAVES if n_channels else 2 * LEAVES - 1,
+            kernel_size,
+            dilation=dilation,
+        )
+        self.leaf = (
+            nn.Conv2d(n_channels, 1, kernel_size, dilation=dilation)
+            if n_channels
+            else None
+        )
         unit = torch.as_tensor(logit_scale, dtype=torch.float64)
         self.register_buffer("logit_scale", unit)
         for name, value in (
@@ -114,16 +117,11 @@ class TemperatureTree(nn.Module):
         ):
             value = torch.as_tensor(value).float().reshape(-1, 1, 1)
             self.register_buffer(name, value)
-        self.reset_leaves()
-
-    def reset_leaves(self):
-        """Set all leaves, and so all answers, to 0."""
         with torch.no_grad():
-            self.branches.weight[:LEAVES] = 0
-            self.branches.bias[:LEAVES] = 0
-            if self.leaf is not None:
-                self.leaf.weight.zero_()
-                self.leaf.bias.zero_()
+            for parameter in self.branches.parameters():
+                parameter[:LEAVES] = 0
+            for parameter in self.leaf.parameters() if self.leaf else ():
+                parameter.zero_()
 
     def forward(self, logits, image=None):
         """The logarithm of a temperature for each pixel.
@@ -141,24 +139,29 @@ class TemperatureTree(nn.Module):
             In (-log(100), log(100)), in the precision of the weights.
         """
         z = (logits - logits.mean(1, keepdim=True)) / self.logit_scale
-        branches = self.branches(z.to(self.branches.weight.dtype))
+        branches = self.branches(self._padded(z))
         leaves = branches[:, :LEAVES].unbind(1)
         gates = branches[:, LEAVES:].sigmoid().unbind(1)
         left = torch.lerp(leaves[1], leaves[0], gates[0])
         right = torch.lerp(leaves[3], leaves[2], gates[1])
         answer = torch.lerp(right, left, gates[2])
         if self.leaf is not None:
-            answer = torch.lerp(self._of_image(image), answer, gates[3])
+            of_image = self.leaf(self._padded(self._standardised(image)))[:, 0]
+            answer = torch.lerp(of_image, answer, gates[3])
         return LARGEST * torch.tanh(answer / LARGEST)
 
-    def _of_image(self, image):
+    def _standardised(self, image):
         if image is None:
             raise InputError(
                 f"image is None, but the temperatures were learned from images of "
                 f"{self.n_channels} channel(s): pass the image with the logits."
             )
-        image = (image - self.image_center) / self.image_scale
-        return self.leaf(image.to(self.leaf.weight.dtype))[:, 0]
+        return (image - self.image_center) / self.image_scale
+
+    def _padded(self, x):
+        """With the border repeated, in the order in which training is fastest."""
+        x = F.pad(x.to(self.branches.weight.dtype), 4 * (self.reach,), mode="replicate")
+        return x.contiguous(memory_format=torch.channels_last)
 
 
 class LocalTemperatureCalibration(Calibration):
@@ -234,7 +237,7 @@ class LocalTemperatureCalibration(Calibration):
         return self._temperature(self._logits(scores), image)
 
     def calibrated_logits(self, scores, image=None):
-        """Logits divided by their temperature.
+        """Calibrated logits: divided by their temperature.
 
         Parameters
         ----------
@@ -255,7 +258,7 @@ class LocalTemperatureCalibration(Calibration):
         return (z / self._temperature(z, image)[:, None]).softmax(1)
 
     def _temperature(self, z, image):
-        temperature = self.temperature * self.tree(z, image).exp()
+        temperature = self.temperature * self.tree(z, image).to(z.dtype).exp()
         if self.per_image:
             temperature = temperature.mean((1, 2), keepdim=True)
-        return temperature.expand(z.shape[0], *z.shape[2:]).to(z.dtype)
+        return temperature.expand(z.shape[0], *z.shape[2:])
