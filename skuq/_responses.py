@@ -60,6 +60,16 @@ def response_of(estimator, X, method="auto"):
     return Response(scores, RESPONSES[method])
 
 
+def proba_response(estimator, X):
+    """What the probabilities of a fitted classifier are made from, as a `Response`.
+
+    That is `predict_proba`, but the logits of a skorch net, which takes the softmax of
+    a map along its last axis.
+    """
+    inner, X = innermost(estimator, X)
+    return response_of(inner, X, "auto" if _gives_logits(inner) else "predict_proba")
+
+
 def innermost(estimator, X):
     """The model itself and what it is fed."""
     while (inside := wrapped(estimator)) is not None:
@@ -67,6 +77,13 @@ def innermost(estimator, X):
             X = estimator[:-1].transform(X)
         estimator = inside
     return estimator, X
+
+
+def model_inside(model):
+    """The model inside pipelines, searches and frozen estimators."""
+    while (inside := wrapped(model)) is not None:
+        model = inside
+    return model
 
 
 def wrapped(estimator):

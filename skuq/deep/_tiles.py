@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 
-from skuq.deep._training import check_count
+from skuq._core._checks import check_count
 from skuq.exceptions import InputError
 
 
@@ -27,7 +27,7 @@ def pieces(size, tile, overlap):
     its own side, so that what is kept lies `overlap // 2` or more from a cut.
     """
     tile = min(tile, size)
-    starts = list(range(0, size - tile, max(tile - overlap, 1))) + [size - tile]
+    starts = [*range(0, size - tile, max(tile - overlap, 1)), size - tile]
     middles = [(left + tile + right) // 2 for left, right in pairwise(starts)]
     bounds = pairwise([0, *middles, size])
     return [
