@@ -2,27 +2,29 @@
 
 Run it with::
 
-    python -m benchmarks.failure_prediction --data DIR [--sets mnist] [--seeds N]
+    python -m benchmarks.failure_prediction --data DIR [--sets mnist cifar10 camvid]
     python -m benchmarks.failure_prediction --seeds 3
 
-For each seed, a classifier is trained as in the paper, and all confidences rate its
-answers on the test set.  ``--epochs`` and ``--confidence-epochs`` make it shorter.
-Without data there is the table of the user guide: where there is something to learn
-among the digits of scikit-learn, and where there is not.
+For each seed, a classifier is trained, and all confidences rate its answers on the test
+set.  ``--epochs`` and ``--confidence-epochs`` make it shorter, ``--targets`` adds other
+targets of TCP.  Without data
+there is the table of the user guide: where there is something to learn among the digits
+of scikit-learn, and where there is not.
 """
 
 import argparse
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.stats import t as student
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from skorch import NeuralNetClassifier
 from torch import nn
 
+from benchmarks._failure_sets import SETS, trained
 from benchmarks._timing import print_columns, print_setting
 from skuq.deep import (
     EntropyConfidence,
@@ -31,6 +33,7 @@ from skuq.deep import (
     TCPConfidence,
     TrustScore,
 )
+from skuq.deep._tcp import TARGETS
 from skuq.metrics import error_detection_scores
 
 SCORES = {
@@ -40,79 +43,110 @@ SCORES = {
     "AUC": "auroc",
 }
 
-# Table 1 of the paper, in the order of SCORES.
+# Table 1 of the paper, in the order of SCORES; its networks for the last two sets are a
+# VGG16 and a SegNet.
 PAPER = {
     "mnist": {
         "MCP": (14.87, 37.70, 99.94, 97.13),
         "MC dropout": (15.15, 38.22, 99.94, 97.15),
         "TrustScore": (12.31, 52.18, 99.95, 97.52),
         "TCP": (11.79, 57.37, 99.95, 97.83),
-    }
+    },
+    "cifar10": {
+        "MCP": (47.50, 45.36, 99.19, 91.53),
+        "MC dropout": (49.02, 46.40, 99.27, 92.08),
+        "TrustScore": (55.70, 38.10, 98.76, 88.47),
+        "TCP": (44.94, 49.94, 99.24, 92.12),
+    },
+    "camvid": {
+        "MCP": (63.87, 48.53, 96.37, 84.42),
+        "MC dropout": (62.95, 49.35, 96.40, 84.58),
+        "TCP": (61.52, 50.51, 96.58, 85.02),
+    },
 }
 
 
 def main():
     """Train, rate, print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", help="folder of mnist_*.npz")
-    parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
+    parser.add_argument("--data", help="folder of mnist_*.npz, cifar10_jpeg_*.npz, ...")
+    parser.add_argument("--sets", nargs="+", choices=list(SETS), default=["mnist"])
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=100)
-    parser.add_argument("--confidence-epochs", type=int, default=100)
+    parser.add_argument("--epochs", type=int, help="of the classifier")
+    parser.add_argument("--confidence-epochs", type=int, help="of TCP")
+    parser.add_argument("--targets", nargs="+", choices=TARGETS, default=["tcp"])
     options = parser.parse_args()
     print_setting(("torch", "skorch", "scikit-learn"))
     if options.data is None:
         print_digits(options.seeds)
         return
     for name in options.sets:
-        load, network = SETS[name]
-        train, test = (load(options.data, part) for part in ("train", "test"))
-        print(
-            f"\n{name}: {options.seeds} seeds, {options.epochs} epochs of the network, "
-            f"{options.confidence_epochs} of TCP; %, mean +- standard error"
-        )
-        runs = [
-            run(network, train, test, seed, options) for seed in range(options.seeds)
-        ]
-        print_table(runs, PAPER[name])
+        print_set(name, options)
 
 
-def run(network, train, test, seed, options):
-    """The scores of every confidence for one classifier, with seconds, by name."""
-    torch.manual_seed(seed)
-    start = time.perf_counter()
-    net = network(options.epochs).fit(*train)
-    seconds = time.perf_counter() - start
-    proba = net.predict_proba(test[0])
-    right = [net.score(*part) for part in (train, test)]
+def print_set(name, options):
+    """Train, rate and print the table of one set."""
+    benchmark = SETS[name]
+    train, test = (benchmark.load(options.data, part) for part in ("train", "test"))
+    epochs = options.epochs or benchmark.epochs
+    learned = dict(benchmark.confidence)
+    if options.confidence_epochs is not None:
+        learned["max_epochs"] = options.confidence_epochs
     print(
-        f"seed {seed}: accuracy {right[0]:.2%} in training, {right[1]:.2%} in test, "
-        f"{seconds:.0f} s",
-        flush=True,
+        f"\n{name}: {options.seeds} seeds, {epochs} epochs of the network, "
+        f"{learned['max_epochs']} of TCP; %, mean +- standard error"
     )
+    runs = []
+    for seed in range(options.seeds):
+        start = time.perf_counter()
+        model = trained(benchmark, train, epochs, seed)
+        seconds = time.perf_counter() - start
+        right = [model.score(*part) for part in (train, test)]
+        print(
+            f"seed {seed}: accuracy {right[0]:.2%} in training, "
+            f"{right[1]:.2%} in test, {seconds:.0f} s",
+            flush=True,
+        )
+        rating = {"ignore_index": benchmark.void}
+        models = confidences(model, seed, options.targets, learned | rating)
+        runs.append(rate(models, train, test, rating))
+        print_columns([(key, *texts(values[:-1])) for key, values in runs[-1].items()])
+    print_table(runs, PAPER[name])
+    print_intervals(runs)
+
+
+def rate(models, train, test, rating):
+    """The scores of every confidence in the same answers, with seconds, by name."""
     found = {}
-    for name, model in confidences(net, seed, options.confidence_epochs).items():
+    for name, model in models.items():
         start = time.perf_counter()
         confidence = model.fit(*train).predict_confidence(test[0])
         scores = error_detection_scores(
-            test[1], proba, confidence=confidence.astype(np.float64)
+            test[1],
+            model.predict_proba(test[0]),
+            confidence=confidence.astype(np.float64),
+            **rating,
         )
         values = [100 * scores[key] for key in SCORES.values()]
         found[name] = (*values, time.perf_counter() - start)
     return found
 
 
-def confidences(net, seed, epochs):
+def confidences(model, seed, targets, learned):
     """The columns of the paper's table, entropy, and other targets of TCP."""
-    learned = {"max_epochs": epochs, "random_state": seed}
-    return {
-        "MCP": MaximumProbabilityConfidence(net),
-        "entropy": EntropyConfidence(net),
-        "MC dropout": MCDropoutConfidence(net, random_state=seed),
-        "TrustScore": TrustScore(net),
-        "TCP": TCPConfidence(net, **learned),
-        "TCP, normalized": TCPConfidence(net, target="normalized_tcp", **learned),
-        "TCP, error": TCPConfidence(net, target="error", **learned),
+    baselines = {
+        "MCP": MaximumProbabilityConfidence(model),
+        "entropy": EntropyConfidence(model),
+        "MC dropout": MCDropoutConfidence(model, random_state=seed),
+    }
+    if learned["ignore_index"] is None:  # distances are for one label per sample
+        baselines["TrustScore"] = TrustScore(model)
+    learned = learned | {"random_state": seed}
+    return baselines | {
+        "TCP" if target == "tcp" else f"TCP, {target}": TCPConfidence(
+            model, target=target, **learned
+        )
+        for target in targets
     }
 
 
@@ -122,14 +156,42 @@ def print_table(runs, paper):
     for name in runs[0]:
         values = np.array([run[name] for run in runs])
         *means, seconds = values.mean(axis=0)
-        errors = np.full(len(means), np.nan)  # of one run there is none
-        if len(runs) > 1:
-            errors = values[:, :-1].std(axis=0, ddof=1) / np.sqrt(len(runs))
-        pairs = zip(means, errors, strict=True)
+        pairs = zip(means, standard_errors(values[:, :-1]), strict=True)
         cells = [f"{mean:.2f} +- {error:.2f}" for mean, error in pairs]
-        figures = " / ".join(f"{figure:.2f}" for figure in paper.get(name, ()))
+        figures = " / ".join(texts(paper.get(name, ())))
         rows.append((name, *cells, f"{seconds:.0f}", figures))
     print_columns(rows)
+
+
+def print_intervals(runs):
+    """Intervals of 95 % of AUPR-Error, and of what is gained over the baseline."""
+    if len(runs) < 2:
+        return
+    width = student.ppf(0.975, len(runs) - 1)
+    place = list(SCORES).index("AUPR-Error")
+    rows = [("AUPR-Error", "95 % interval", "less that of MCP, by seed")]
+    base = np.array([run["MCP"][place] for run in runs])
+    for name in runs[0]:
+        values = np.array([run[name][place] for run in runs])
+        cells = [
+            f"{x.mean() - half:.2f} to {x.mean() + half:.2f}"
+            for x in (values, values - base)
+            for half in [width * standard_errors(x)]
+        ]
+        rows.append((name, *cells))
+    print_columns(rows)
+
+
+def standard_errors(values):
+    """Of the mean over the first axis; of one run there is none."""
+    if len(values) < 2:
+        return np.full(values.shape[1:], np.nan)
+    return values.std(axis=0, ddof=1) / np.sqrt(len(values))
+
+
+def texts(figures):
+    """Figures with two digits behind the point."""
+    return [f"{figure:.2f}" for figure in figures]
 
 
 def print_digits(n_seeds):
@@ -188,36 +250,6 @@ CLASSIFIERS = {
     "network with 100 units": digits_mlp,
     "logistic regression": lambda: LogisticRegression(max_iter=1000),
 }
-
-
-def load_mnist(folder, part):
-    """Images in [0, 1] as rows, and labels."""
-    with np.load(Path(folder, f"mnist_{part}.npz")) as file:
-        images, labels = file["images"], file["labels"]
-    images = images.reshape(len(images), -1).astype(np.float32) / 255
-    return images, labels.astype(np.int64)
-
-
-def mnist_mlp(epochs):
-    """The paper's perceptron 784-1000-10."""
-    return NeuralNetClassifier(
-        nn.Sequential(
-            nn.Linear(784, 1000), nn.ReLU(), nn.Dropout(0.3), nn.Linear(1000, 10)
-        ),
-        criterion=nn.CrossEntropyLoss,
-        optimizer=torch.optim.SGD,
-        lr=1e-3,
-        optimizer__momentum=0.9,
-        optimizer__weight_decay=1e-4,
-        batch_size=128,
-        max_epochs=epochs,
-        iterator_train__shuffle=True,
-        train_split=None,
-        verbose=0,
-    )
-
-
-SETS = {"mnist": (load_mnist, mnist_mlp)}
 
 
 if __name__ == "__main__":

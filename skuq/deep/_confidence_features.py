@@ -1,6 +1,7 @@
 """What a classifier knows of samples: its probabilities, and features to learn from."""
 
 from contextlib import contextmanager
+from math import inf
 from typing import NamedTuple
 
 import numpy as np
@@ -10,9 +11,11 @@ from torch import nn
 
 from skuq._core._arrays import as_array, to_numpy
 from skuq._core._checks import check_option
-from skuq._responses import innermost, wrapped
+from skuq._responses import innermost
+from skuq._responses import model_inside as model_inside
 from skuq.deep._ensemble_nets import is_net
-from skuq.deep._torch_base import TorchModule, evaluating
+from skuq.deep._feature_store import FeatureStore
+from skuq.deep._torch_base import TorchModule, evaluating, numpy_of
 from skuq.deep._torch_net import SkorchNet, net_of
 from skuq.exceptions import InputError
 
@@ -27,32 +30,44 @@ class Reading(NamedTuple):
     layer: str
 
 
-def read(model, X, layer, classes=None):
+def read(model, X, layer, classes=None, n_samples=None, max_bytes=inf):
     """Features and probabilities of samples, in one pass through a network.
 
     `layer` names the part of a network whose input is taken, or, of any other
     classifier, "input", "proba" or "both"; "auto" takes the last layer with weights,
-    or both.  Classes that the model misses get columns of zeros.
+    or both.  Classes that the model misses get columns of zeros.  Where `n_samples`
+    says how many there are, features of more than `max_bytes` come in a file.
     """
+    parts = readings(model, X, layer, classes)
+    if n_samples is None:
+        all_features, all_proba, layers = zip(*parts, strict=True)
+        return Reading(
+            np.concatenate(all_features), np.concatenate(all_proba), layers[-1]
+        )
+    # What a batch gives is not kept: small arrays would hold the memory of large ones.
+    features, proba = (FeatureStore(n_samples, limit) for limit in (max_bytes, inf))
+    for part in parts:
+        layer = part.layer
+        features.append(part.features)
+        proba.append(part.proba)
+    return Reading(features.filled(), proba.filled(), layer)
+
+
+def readings(model, X, layer, classes=None):
+    """The same, a batch of a network at a time; of any other classifier all at once."""
     inner, inputs = innermost(model, X)
     if has_layers(inner):
-        return _read_net(net_of(inner), inputs, layer)
+        yield from _net_readings(net_of(inner), inputs, layer)
+        return
     proba = to_numpy(proba_of(model, X))
     if classes is not None and len(classes) != proba.shape[1]:
         proba = _in_columns(proba, classes, to_numpy(model.classes_))
-    return Reading(*_table(inputs, proba, layer))
+    yield Reading(*_table(inputs, proba, layer))
 
 
 def has_layers(model):
     """Whether this is a network, which has layers to read from."""
     return is_net(model) or isinstance(model, TorchModule)
-
-
-def model_inside(model):
-    """The model inside pipelines, searches and frozen estimators."""
-    while (inside := wrapped(model)) is not None:
-        model = inside
-    return model
 
 
 def proba_of(model, X):
@@ -116,18 +131,21 @@ def _dense(inputs):
     return values.reshape(len(values), -1)
 
 
-def _read_net(net, X, layer):
-    tap = _Tap(net.module, layer)
-    features, proba = [], []
+def _net_readings(net, X, layer):
+    tap = Tap(net.module, layer)
+    batches = net.batches(X)
     try:
-        with _reading(net.module):
-            for batch in net.batches(X):
+        while True:
+            with _reading(net.module):  # for a batch alone: others run in between
+                batch = next(batches, None)
+                if batch is None:
+                    return
                 out = net.probabilities(net.forward(batch))
-                proba.append(out.cpu())
-                features.append(_per_answer(tap.taken(), out).float().cpu())
+                features = per_answer(tap.taken(), out).float()
+                reading = Reading(numpy_of(features), numpy_of(out), tap.layer)
+            yield reading
     finally:
         tap.remove()
-    return Reading(torch.cat(features).numpy(), torch.cat(proba).numpy(), tap.layer)
 
 
 @contextmanager
@@ -138,7 +156,7 @@ def _reading(module):
         yield
 
 
-def _per_answer(features, out):
+def per_answer(features, out):
     """Features along axis 1, for each sample, or for each position of a map."""
     if out.ndim > 2:
         if features.ndim != out.ndim or features.shape[2:] != out.shape[2:]:
@@ -151,7 +169,7 @@ def _per_answer(features, out):
     return features.flatten(2).mean(2) if features.ndim > 2 else features
 
 
-class _Tap:
+class Tap:
     """Takes what reaches a layer on the way of a batch through a network."""
 
     def __init__(self, module, layer):

@@ -11,13 +11,16 @@ from torch import nn
 
 from skuq._core._checks import check_option
 from skuq._core._labels import encode_labels
+from skuq._responses import innermost
 from skuq._sklearn import rows_of
 from skuq.deep._confidence import ConfidenceClassifier, unfrozen
-from skuq.deep._confidence_features import has_layers, model_inside, read
+from skuq.deep._confidence_features import has_layers, model_inside, read, readings
 from skuq.deep._ensemble_nets import is_net, net_in, reset_weights
+from skuq.deep._feature_store import rows_at
+from skuq.deep._tcp_fine_tune import FineTuning
 from skuq.deep._tcp_net import ConfidenceNet, lessons, target_of, weight_of
 from skuq.deep._torch_base import TorchModule
-from skuq.deep._training import seeded, seeds
+from skuq.deep._training import check_count, seeded, seeds
 from skuq.exceptions import InputError, NoErrorsWarning
 
 TARGETS = ("tcp", "normalized_tcp", "error")
@@ -58,6 +61,14 @@ class TCPConfidence(ConfidenceClassifier):
     cv : int, cross-validation generator, iterable or None, default=None
         Learn from probabilities that clones, trained on other folds, give.  None takes
         those of the classifier itself, which may have seen the samples.
+    fine_tune_epochs : int, default=0
+        Further passes, in which a copy of the network learns too, with all layers up to
+        the features; for networks only.
+    fine_tune_lr : float, default=0.0001
+        First learning rate of these, which falls to 0 along a cosine.
+    max_feature_bytes : int, default=1073741824
+        Features that take more than this, by default 1 GiB, are kept in a temporary
+        file.
     ignore_index : int or str, default=None
         Label of positions that do not count.
     optimizer : class, default=torch.optim.Adam
@@ -88,6 +99,10 @@ class TCPConfidence(ConfidenceClassifier):
         Where the features come from.
     net_ : skorch.NeuralNet
         The trained second network, which gives logits.
+    encoder_ : object
+        The fine-tuned copy of the network, that features come from; None without one.
+    fine_tune_losses_ : list of float
+        Mean loss of each epoch of fine-tuning.
     n_errors_ : int
         Errors among the samples that were learned from.
     n_features_in_ : int
@@ -115,7 +130,13 @@ class TCPConfidence(ConfidenceClassifier):
 
     The classifier is in evaluation mode, so dropout adds no noise to targets, and batch
     normalisation does not move.  It sees the samples once; features are kept, in single
-    precision.  Features with more positions than answers are averaged over them.
+    precision, and a temporary file in place of memory changes no result.  Features with
+    more positions than answers are averaged over them.
+
+    Fine-tuning [1]_ starts at the trained second network.  The copy of the classifier
+    is in evaluation mode too, and gives features only: targets and answers are those of
+    the classifier, which does not change.  Then every pass runs the network, and takes
+    `fine_tune_lr`, `batch_size` and the options of the optimiser in `net_params`.
 
     The authors [1]_ learn from the training set.  Where a classifier is right on all of
     it, use `cv`, or samples that were not trained on.  With `cv`, features of a network
@@ -151,6 +172,9 @@ class TCPConfidence(ConfidenceClassifier):
         hidden_layer_sizes=(400, 400, 400, 400),
         error_weight=1.0,
         cv=None,
+        fine_tune_epochs=0,
+        fine_tune_lr=0.0001,
+        max_feature_bytes=2**30,
         ignore_index=None,
         optimizer=torch.optim.Adam,
         lr=0.001,
@@ -168,6 +192,9 @@ class TCPConfidence(ConfidenceClassifier):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.error_weight = error_weight
         self.cv = cv
+        self.fine_tune_epochs = fine_tune_epochs
+        self.fine_tune_lr = fine_tune_lr
+        self.max_feature_bytes = max_feature_bytes
         self.ignore_index = ignore_index
         self.optimizer = optimizer
         self.lr = lr
@@ -184,14 +211,21 @@ class TCPConfidence(ConfidenceClassifier):
         return self.confidence_net_.net_
 
     def _learn(self, X, y):
-        check_option("target", self.target, TARGETS)
-        self._check_error_weight()
-        own_seed, fold_seed = seeds(self.random_state, 2)
-        features, proba, self.layer_ = read(self.estimator_, X, self.layer)
+        self._check_options()
+        own_seed, fold_seed, tuning_seed = seeds(self.random_state, 3)
+        features, proba, self.layer_ = read(
+            self.estimator_,
+            X,
+            self.layer,
+            n_samples=len(y),
+            max_bytes=self.max_feature_bytes,
+        )
         codes, counts = self._codes(y, proba)
+        rows = np.ones(len(proba), dtype=bool)
         if self.cv is not None:
             rows, features, proba = self._held_out(X, y, features, proba, fold_seed)
-            features, proba = features[rows], proba[rows]
+        if not rows.all():
+            features, proba = rows_at(features, rows), proba[rows]
             codes, counts = codes[rows], counts[rows]
         right = proba.argmax(axis=1) == codes
         self.n_errors_ = int((~right & counts).sum())
@@ -206,10 +240,32 @@ class TCPConfidence(ConfidenceClassifier):
         lesson = lessons(target, weight_of(right, counts, self.error_weight))
         self.confidence_net_ = self._network(own_seed)
         self.confidence_net_.fit(torch.from_numpy(features), lesson)
+        self._fine_tune(X, np.flatnonzero(rows), lesson, tuning_seed)
+
+    def _fine_tune(self, X, rows, lesson, seed):
+        self.encoder_, self.fine_tune_losses_ = None, []
+        if self.fine_tune_epochs:
+            tuning = FineTuning(
+                self.confidence_net_,
+                self.layer_,
+                epochs=self.fine_tune_epochs,
+                lr=self.fine_tune_lr,
+                verbose=self.verbose,
+                seed=seed,
+            )
+            self.encoder_, self.fine_tune_losses_ = tuning.copy_of(
+                self.estimator_, X, rows, lesson
+            )
 
     def _confidence(self, X):
-        features = torch.from_numpy(read(self.estimator_, X, self.layer_).features)
-        return self.confidence_net_.predict_confidence(features)
+        model = self.estimator_
+        if self.encoder_ is not None:
+            model, (_, X) = self.encoder_, innermost(model, X)
+        parts = [
+            self.confidence_net_.predict_confidence(torch.from_numpy(part.features))
+            for part in readings(model, X, self.layer_)
+        ]
+        return np.concatenate(parts)
 
     def _network(self, seed):
         return ConfidenceNet(
@@ -243,8 +299,7 @@ class TCPConfidence(ConfidenceClassifier):
     def _held_out(self, X, y, features, proba, seed):
         """Rows that some fold held out, their features, and what its clone says."""
         is_network = has_layers(model_inside(self.estimator_))
-        proba, rows = proba.copy(), np.zeros(len(proba), dtype=bool)
-        features = features if is_network else features.copy()
+        rows = np.zeros(len(proba), dtype=bool)
         for train, test in check_cv(self.cv, y, classifier=True).split(X, y):
             X_train, y_train = rows_of(self.estimator, X, y, train)
             held_out, _ = rows_of(self.estimator, X, y, test, train)
@@ -255,15 +310,30 @@ class TCPConfidence(ConfidenceClassifier):
                 features[test] = found.features
         return rows, features, proba
 
-    def _check_error_weight(self):
-        weight = self.error_weight
-        if weight == "balanced":
-            return
-        if isinstance(weight, str) or not 0 < weight < inf:
+    def _check_options(self):
+        check_option("target", self.target, TARGETS)
+        check_error_weight(self.error_weight)
+        check_count("max_feature_bytes", self.max_feature_bytes, 0)
+        if not 0 < self.fine_tune_lr < inf:
             raise InputError(
-                "error_weight must be finite and above 0, or 'balanced', got "
-                f"{weight!r}."
+                f"fine_tune_lr must be finite and above 0, got {self.fine_tune_lr!r}."
             )
+        epochs = check_count("fine_tune_epochs", self.fine_tune_epochs, 0)
+        if epochs and not has_layers(model := model_inside(self.estimator_)):
+            raise InputError(
+                f"fine_tune_epochs={epochs} is for networks, and a "
+                f"{type(model).__name__} is none: set it to 0."
+            )
+
+
+def check_error_weight(weight):
+    """Refuse what is no weight of errors."""
+    if weight == "balanced":
+        return
+    if isinstance(weight, str) or not 0 < weight < inf:
+        raise InputError(
+            f"error_weight must be finite and above 0, or 'balanced', got {weight!r}."
+        )
 
 
 def refitted(estimator, X, y, seed):

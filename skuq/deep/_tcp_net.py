@@ -11,8 +11,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from skuq.deep._mlp import mlp
 from skuq.deep._own_net import OwnNet
-from skuq.deep._own_targets import Scale
-from skuq.deep._scaling import Standardise
+from skuq.deep._scaling import Standardise, standard
 from skuq.exceptions import InputError
 
 MARGIN = 1e-3  # of the mean target from 0 and 1, at which the network starts
@@ -109,8 +108,7 @@ def map_network(X, n_outputs, hidden_layer_sizes):
             f"there is a network for tables and images, not for features of shape "
             f"{X.shape}: pass a module."
         )
-    scale = Scale.of(X, single=False)
-    layers: list[nn.Module] = [Standardise(scale.center, scale.unit)]
+    layers: list[nn.Module] = [Standardise(*standard(X))]
     sizes = [X.shape[1], *hidden_layer_sizes]
     for n_in, n_out in pairwise(sizes):
         layers += [nn.Conv2d(n_in, n_out, 1), nn.ReLU()]

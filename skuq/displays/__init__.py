@@ -1,6 +1,7 @@
 """Pictures on scikit-learn's pattern; matplotlib loads when one is drawn."""
 
 from skuq.displays._confidence_histogram import ConfidenceHistogramDisplay
+from skuq.displays._failure_prediction import FailurePredictionDisplay
 from skuq.displays._prediction_interval import PredictionIntervalDisplay
 from skuq.displays._regression_calibration import RegressionCalibrationDisplay
 from skuq.displays._reliability import ReliabilityDisplay
@@ -10,6 +11,7 @@ from skuq.displays._uncertainty_map import UncertaintyMapDisplay
 
 __all__ = [
     "ConfidenceHistogramDisplay",
+    "FailurePredictionDisplay",
     "PredictionIntervalDisplay",
     "RegressionCalibrationDisplay",
     "ReliabilityDisplay",

@@ -19,6 +19,7 @@ DISPLAYS = all_displays()
 # The data of from_predictions, by the fixture that holds them, and its options.
 DATA = {
     "ConfidenceHistogramDisplay": ("classified", {}),
+    "FailurePredictionDisplay": ("classified", {}),
     "PredictionIntervalDisplay": ("intervals", {}),
     "RegressionCalibrationDisplay": ("predicted", {}),
     "ReliabilityDisplay": ("classified", {}),
@@ -34,6 +35,7 @@ MORE = [
     ("ReliabilityDisplay", "classified", {"kind": "classwise"}),
     ("ReliabilityDisplay", "classified", {"kind": "classwise", "grid": True}),
     ("ReliabilityDisplay", "segmented", {"kind": "classwise", "grid": True}),
+    ("FailurePredictionDisplay", "segmented", {"risk": "generalized"}),
     ("RiskCoverageDisplay", "classified", {"risk": "generalized"}),
     ("PredictionIntervalDisplay", "intervals", {"style": "band", "unit": "mm"}),
     ("UncertaintyMapDisplay", "segmented", {"threshold": "best"}),
@@ -41,6 +43,7 @@ MORE = [
 # The metric whose streamed state a display draws, with its options.
 STREAMS = {
     "ConfidenceHistogramDisplay": ("expected_calibration_error", {"n_bins": 20}),
+    "FailurePredictionDisplay": ("error_detection_scores", {}),
     "RegressionCalibrationDisplay": ("quantile_calibration_error", {}),
     "ReliabilityDisplay": ("expected_calibration_error", {}),
     "RiskCoverageDisplay": ("area_under_risk_coverage_error", {}),
@@ -80,6 +83,9 @@ def numbers(display):
         if dataclasses.is_dataclass(value):
             for field in dataclasses.fields(value):
                 walk(f"{path}.{field.name}", getattr(value, field.name))
+        elif isinstance(value, dict):
+            for key, item in value.items():
+                walk(f"{path}.{key}", item)
         elif isinstance(value, (float, np.ndarray)) and not path.endswith("axes_"):
             found[path] = np.asarray(value)
 
