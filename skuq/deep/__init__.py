@@ -1,5 +1,6 @@
 """Estimators around torch modules; needs torch."""
 
+from skuq.deep._auxiliary_error import AuxiliaryErrorNet
 from skuq.deep._bbb_classifier import BBBClassifier
 from skuq.deep._bbb_regressor import BBBRegressor
 from skuq.deep._ensemble_classifier import EnsembleClassifier
@@ -8,6 +9,7 @@ from skuq.deep._gal import predictive_log_likelihood
 from skuq.deep._heteroscedastic_classifier import HeteroscedasticClassifier
 from skuq.deep._heteroscedastic_regressor import HeteroscedasticRegressor
 from skuq.deep._image_temperature import ImageTemperatureScaler
+from skuq.deep._learned_confidence import LearnedConfidence
 from skuq.deep._local_temperature import LocalTemperatureScaler
 from skuq.deep._mc_dropout import MCDropoutWrapper
 from skuq.deep._probability_confidence import (
@@ -20,6 +22,7 @@ from skuq.deep._torch_module import TorchModuleClassifier, TorchModuleRegressor
 from skuq.deep._trust_score import TrustScore
 
 __all__ = [
+    "AuxiliaryErrorNet",
     "BBBClassifier",
     "BBBRegressor",
     "EnsembleClassifier",
@@ -28,6 +31,7 @@ __all__ = [
     "HeteroscedasticClassifier",
     "HeteroscedasticRegressor",
     "ImageTemperatureScaler",
+    "LearnedConfidence",
     "LocalTemperatureScaler",
     "MCDropoutConfidence",
     "MCDropoutWrapper",

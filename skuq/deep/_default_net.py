@@ -7,7 +7,7 @@ from torch import nn
 
 from skuq.deep._mlp import mlp
 from skuq.deep._scaling import standard
-from skuq.deep._training import seeded
+from skuq.deep._training import seeded, seeds
 
 N_HIDDEN = 100
 RATE = 0.05
@@ -44,8 +44,18 @@ def trained(estimator, X, y, n_classes, seed, fit_params):
         elif estimator == "regressor":
             model = _regressor(X, y)
         else:
-            model = clone(estimator)
+            model = _seeded_where_free(clone(estimator), seed)
         return model.fit(X, y, **fit_params)
+
+
+def _seeded_where_free(model, seed):
+    """A model in which no `random_state` is None."""
+    free = sorted(
+        name
+        for name, value in model.get_params().items()
+        if name.split("__")[-1] == "random_state" and value is None
+    )
+    return model.set_params(**dict(zip(free, seeds(seed, len(free)), strict=True)))
 
 
 def _classifier(X, n_classes):

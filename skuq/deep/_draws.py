@@ -11,8 +11,9 @@ BLOCK = 10  # draws for all samples that are held in memory together
 class Draws:
     """What a network predicts for `X` under one dropout mask after another.
 
-    `respond` makes a prediction of an output of the network.  Draws are numbered; an
-    empty range of them stands for the network without any dropout.
+    `respond` makes a prediction of an output of the network: probabilities, values, or
+    a tuple of means and variances.  Draws are numbered; an empty range of them stands
+    for the network without any dropout.
     """
 
     def __init__(self, net, sampler, X, respond, *, verbose=False):
@@ -45,7 +46,7 @@ class Draws:
         for draws in self._batches(numbers):
             part = empty()
             for draw in draws:
-                part.update(draw)
+                part.update(*(draw if isinstance(draw, tuple) else (draw,)))
             parts.append(part)
         return type(parts[0]).concatenate(parts)
 
@@ -70,6 +71,8 @@ class Draws:
 
 def _joined(parts):
     """Predictions of all batches as one."""
+    if isinstance(parts[0], tuple):
+        return tuple(_joined(values) for values in zip(*parts, strict=True))
     tensors = [torch.as_tensor(part) for part in parts]
     whole = torch.cat(tensors)
     return whole if parts[0] is tensors[0] else whole.numpy()

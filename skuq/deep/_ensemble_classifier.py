@@ -8,7 +8,7 @@ from skuq._core._arrays import to_numpy
 from skuq.base import accuracy
 from skuq.deep._ensemble_base import Ensemble
 from skuq.deep._ensemble_nets import classifier_net, net_in
-from skuq.deep._ensemble_predict import member_proba, probabilities
+from skuq.deep._ensemble_predict import draws_of_proba, member_proba, probabilities
 from skuq.deep._training import encoded, targets
 from skuq.exceptions import InputError, NoSamplesError
 from skuq.uncertainty import ClassifierMembersMixin, MemberStatistics
@@ -175,6 +175,8 @@ class EnsembleClassifier(ClassifierMixin, ClassifierMembersMixin, Ensemble):
     def iter_members(self, X):
         """Yield the probabilities of one member after the other.
 
+        Of a member that has members itself, such as `MCDropoutWrapper`, yield theirs.
+
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
@@ -187,7 +189,7 @@ class EnsembleClassifier(ClassifierMixin, ClassifierMembersMixin, Ensemble):
         """
         X = self._ready(X)
         for member in self.estimators_:
-            yield member_proba(member, X, self._columns)
+            yield from draws_of_proba(member, X, self._columns)
 
     def _statistics(self, X):
         found = self._stacked(X, probabilities, MemberStatistics)
@@ -233,9 +235,11 @@ class EnsembleClassifier(ClassifierMixin, ClassifierMembersMixin, Ensemble):
             The ensemble, with fewer members, the best first.
         """
         codes = self._codes(to_numpy(y))[:, None]
-        right = np.stack(
-            [np.take_along_axis(p, codes, axis=1) for p in self.iter_members(X)]
-        ).astype(np.float64)
+        X = self._ready(X)
+        probas = (member_proba(m, X, self._columns) for m in self.estimators_)
+        right = np.stack([np.take_along_axis(p, codes, axis=1) for p in probas]).astype(
+            np.float64
+        )
         tiny = np.finfo(np.float64).tiny
 
         def loss(chosen):

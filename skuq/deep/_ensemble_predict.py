@@ -80,6 +80,20 @@ def member_proba(member, X, classes):
             f"{type(member).__name__} has no predict_proba: members of a classifier "
             "need one."
         )
+    return _in_columns(proba, member, classes)
+
+
+def draws_of_proba(member, X, classes):
+    """Yield `member_proba` of a member, or of each of those that it consists of."""
+    if hasattr(member, "iter_members"):
+        for proba in member.iter_members(X):
+            yield _in_columns(to_numpy(proba), member, classes)
+    else:
+        yield member_proba(member, X, classes)
+
+
+def _in_columns(proba, member, classes):
+    """The probabilities of a member with a column for each of all classes."""
     if proba.shape[1] == len(classes):
         return proba
     own = np.asarray(getattr(member, "classes_", classes))
@@ -92,6 +106,19 @@ def member_proba(member, X, classes):
     out = np.zeros((len(proba), len(classes), *proba.shape[2:]), dtype=proba.dtype)
     out[:, np.searchsorted(classes, own)] = proba
     return out
+
+
+def draws_of_moments(member, X):
+    """Yield `member_moments` of a member, or of each of those that it consists of."""
+    if not hasattr(member, "iter_members"):
+        yield member_moments(member, X)
+        return
+    noise = member.noise_variance_
+    for each in member.iter_members(X):
+        mean, *variance = map(to_numpy, each if isinstance(each, tuple) else (each,))
+        if noise:
+            variance = [variance[0] + noise if variance else np.full_like(mean, noise)]
+        yield (mean, *variance)
 
 
 def member_moments(member, X):

@@ -7,7 +7,7 @@ from skuq._core._arrays import to_numpy
 from skuq._core._checks import check_option
 from skuq.deep._ensemble_base import Ensemble
 from skuq.deep._ensemble_nets import regressor_net
-from skuq.deep._ensemble_predict import member_moments, moments
+from skuq.deep._ensemble_predict import draws_of_moments, member_moments, moments
 from skuq.deep._ensemble_selection import log_density
 from skuq.deep._training import columns, targets
 from skuq.uncertainty import RegressionStatistics, RegressorMembersMixin
@@ -164,6 +164,8 @@ class EnsembleRegressor(RegressorMixin, RegressorMembersMixin, Ensemble):
     def iter_members(self, X):
         """Yield the predictions of one member after the other.
 
+        Of a member that has members itself, such as `MCDropoutWrapper`, yield theirs.
+
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
@@ -176,7 +178,8 @@ class EnsembleRegressor(RegressorMixin, RegressorMembersMixin, Ensemble):
         """
         X = self._ready(X)
         for member in self.estimators_:
-            yield _bare(member_moments(member, X))
+            for found in draws_of_moments(member, X):
+                yield found[0] if len(found) == 1 else found
 
     def _statistics(self, X):
         found = self._stacked(X, moments, RegressionStatistics)
@@ -232,10 +235,10 @@ class EnsembleRegressor(RegressorMixin, RegressorMembersMixin, Ensemble):
     def _observed(self, X, y):
         """Values, and the means and variances of the members, in double precision."""
         check_option("nll", self.nll, NLL)
-        members = self.predict_members(X)
-        means, variances = (
-            members if isinstance(members, tuple) else (members, 0 * members)
-        )
+        X = self._ready(X)
+        members = [member_moments(member, X) for member in self.estimators_]
+        means, *stated = map(np.stack, zip(*members, strict=True))
+        variances = stated[0] if stated else 0 * means
         y = to_numpy(y).reshape(means.shape[1:])
         return tuple(np.asarray(a, dtype=np.float64) for a in (y, means, variances))
 
@@ -246,8 +249,3 @@ class EnsembleRegressor(RegressorMixin, RegressorMembersMixin, Ensemble):
 
     def _net(self, module, X, y):
         return regressor_net(module, X, y, self.beta)
-
-
-def _bare(member):
-    """A mean, or a mean and a variance."""
-    return member[0] if len(member) == 1 else member

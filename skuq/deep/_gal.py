@@ -20,7 +20,8 @@ def predictive_log_likelihood(estimator, X, y):
     Parameters
     ----------
     estimator : MCDropoutWrapper
-        A regressor with `tau`, or on which `choose_tau` was called.
+        A regressor with `tau`, or on which `choose_tau` was called, or whose network
+        predicts its noise.
     X : array-like of shape (n_samples, ...)
         Samples.
     y : array-like of shape (n_samples, *outputs)
@@ -42,8 +43,9 @@ def predictive_log_likelihood(estimator, X, y):
 
     Notes
     -----
-    ``log mean_t N(y; f_t, 1 / tau)``, the density of all outputs together [1]_.  With
-    few draws it is biased downwards: the paper takes ten thousand.
+    ``log mean_t N(y; f_t, 1 / tau)``, the density of all outputs together [1]_; a noise
+    that the network predicts is added to ``1 / tau``.  With few draws it is biased
+    downwards: the paper takes ten thousand.
 
     References
     ----------
@@ -61,25 +63,43 @@ def predictive_log_likelihood(estimator, X, y):
     >>> predictive_log_likelihood(model, np.eye(4), np.ones(4)) < 0
     True
     """
-    if not estimator.noise_variance_:
+    members, noise = estimator.predict_members(X), estimator.noise_variance_
+    if isinstance(members, tuple):
+        means, variances = members
+        return stated_log_likelihood(means, variances, noise, y)
+    if not noise:
         raise InputError(
             "the likelihood needs the noise of the target: set tau, or call choose_tau "
             "with validation data."
         )
-    errors = squared_errors(estimator, X, y)
-    return log_likelihood(errors, 1 / estimator.noise_variance_, np.size(y) / len(y))
+    errors = squared_errors(members, y)
+    return log_likelihood(errors, 1 / noise, np.size(y) / len(y))
 
 
-def squared_errors(estimator, X, y):
+def squared_errors(members, y):
     """Squared errors `(n_draws, n_samples)`, summed over outputs."""
-    y = to_numpy(y).astype(np.float64)
-    errors = []
-    for member in estimator.iter_members(X):
-        f = to_numpy(member)
-        if f.size != y.size:
-            raise InputError(f"y has shape {y.shape}, but predictions have {f.shape}.")
-        errors.append(((y.reshape(f.shape) - f) ** 2).reshape(len(y), -1).sum(1))
+    y, errors = _values(members, y), []
+    for f in to_numpy(members):
+        errors.append(((y - f) ** 2).reshape(len(y), -1).sum(1))
     return np.stack(errors)
+
+
+def stated_log_likelihood(means, variances, noise_variance, y):
+    """Mean log density of values under members that state variances."""
+    y, densities = _values(means, y), []
+    for f, variance in zip(means, variances, strict=True):
+        variance = variance.astype(np.float64) + noise_variance
+        density = -((y - f) ** 2 / variance + np.log(2 * pi * variance)) / 2
+        densities.append(density.reshape(len(y), -1).sum(1))
+    return float((logsumexp(densities, axis=0) - log(len(densities))).mean())
+
+
+def _values(members, y):
+    """Observed values in the shape of a member."""
+    y, shape = to_numpy(y).astype(np.float64), tuple(members.shape[1:])
+    if y.size != np.prod(shape):
+        raise InputError(f"y has shape {y.shape}, but predictions have {shape}.")
+    return y.reshape(shape)
 
 
 def log_likelihood(errors, tau, n_outputs=1):

@@ -155,11 +155,7 @@ class HeteroscedasticClassifier(ClassifierMixin, OwnNet, ClassifierMembersMixin)
         members : iterator of array of shape (n_samples, n_classes, *spatial)
             Probabilities.
         """
-        return self._drawn(self._ready(X))
-
-    def _drawn(self, X):
-        for proba in dropout_draws(self, X, self._mean_proba):
-            yield proba.numpy()
+        return dropout_draws(self, self._ready(X))
 
     def predict_noise(self, X):
         """How noisy the labels are that the network expects.
@@ -242,7 +238,7 @@ class HeteroscedasticClassifier(ClassifierMixin, OwnNet, ClassifierMembersMixin)
         n_samples = check_count("n_noise_samples", self.n_noise_samples, 1)
         return nn.Sequential(network, head), LogitNoiseLoss(n_samples), y
 
-    def _mean_proba(self, out):
+    def _prediction(self, out):
         """Mean of the softmax over draws of the noise, which all samples share."""
         logits, scale = out
         n_samples = check_count("n_samples", self.n_samples, 1)

@@ -167,11 +167,11 @@ class HeteroscedasticRegressor(RegressorMixin, OwnNet, RegressorMembersMixin):
         members : iterator of tuple of two arrays of shape (n_samples, *outputs)
             Mean and variance, in the unit of the target.
         """
-        return self._drawn(self._ready(X))
+        return dropout_draws(self, self._ready(X))
 
-    def _drawn(self, X):
-        for member in dropout_draws(self, X, lambda out: torch.stack(out, dim=-1)):
-            yield self._scale.moments(*member.unbind(-1))
+    def _prediction(self, out):
+        """Mean and variance in the unit of the target, from an output of the module."""
+        return self._scale.moments(*(values.cpu() for values in out))
 
     def predict_distribution(self, X):
         """The predicted distribution of the target.

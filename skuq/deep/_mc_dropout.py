@@ -9,15 +9,16 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skuq._core._arrays import array_namespace, to_numpy
 from skuq._model_checks import is_fitted
-from skuq._responses import innermost
+from skuq._responses import innermost, wrapped
 from skuq.deep._default_net import trained
 from skuq.deep._draws import BLOCK, Draws
 from skuq.deep._either_kind import EitherKind, classifies
+from skuq.deep._ensemble_nets import is_net
 from skuq.deep._gal import best_tau, squared_errors
 from skuq.deep._torch_base import TorchModule
-from skuq.deep._torch_module import as_row
 from skuq.deep._torch_net import net_of
 from skuq.deep._training import check_count, columns, encoded, is_table, seeds, targets
+from skuq.exceptions import InputError
 from skuq.nn import DropoutSampler
 from skuq.uncertainty import MemberStatistics, RegressionStatistics
 
@@ -26,6 +27,13 @@ DEFAULTS = ("classifier", "regressor")
 
 def _regresses(self):
     return self._type() == "regressor"
+
+
+def _takes_columns(estimator):
+    """Whether a column for each output is needed: by a net of skorch, or by our own."""
+    inside = wrapped(estimator)
+    inside = getattr(estimator, "estimator", None) if inside is None else inside
+    return is_net(estimator) if inside is None else _takes_columns(inside)
 
 
 class MCDropoutWrapper(EitherKind, MetaEstimatorMixin, BaseEstimator):
@@ -38,8 +46,10 @@ class MCDropoutWrapper(EitherKind, MetaEstimatorMixin, BaseEstimator):
     ----------
     estimator : estimator or {"classifier", "regressor"}, default="classifier"
         A skorch net, fitted or not; a `TorchModuleClassifier` or
-        `TorchModuleRegressor`; a Pipeline, search or FrozenEstimator of one.  A name
-        stands for a small network with dropout that is sized from the data.
+        `TorchModuleRegressor`; a `HeteroscedasticClassifier` or
+        `HeteroscedasticRegressor` with dropout, whose noise is told apart from the
+        doubt; a Pipeline, search or FrozenEstimator of one.  A name stands for a small
+        network with dropout that is sized from the data.
     n_samples : int, default=30
         Number of draws; 0 is a single prediction without dropout (weight scaling).
     mask : {"shared", "independent"}, default="shared"
@@ -53,7 +63,8 @@ class MCDropoutWrapper(EitherKind, MetaEstimatorMixin, BaseEstimator):
         Compute what comes before the first dropout once per batch.
     tau : float, default=None
         Precision of the target's noise, of a regressor: its variance ``1 / tau`` is
-        added to that of the draws.  None adds nothing, unless `choose_tau` is called.
+        added to that of the draws, and to the noise of a network that predicts one.
+        None adds nothing, unless `choose_tau` is called.
     tol : float, default=None
         Stop before `n_samples` draws when the standard error of every mean is at most
         this; looked at after every ten draws.  Then the number depends on `X`.
@@ -162,7 +173,11 @@ class MCDropoutWrapper(EitherKind, MetaEstimatorMixin, BaseEstimator):
         if isinstance(self.estimator, (FrozenEstimator, TorchModule)):
             self.estimator_ = self.estimator
             return self
-        classes, y = encoded(y) if labelled else (None, columns(y))
+        classes = None
+        if labelled:
+            classes, y = encoded(y)
+        elif self.estimator in DEFAULTS or _takes_columns(self.estimator):
+            y = columns(y)
         n_classes = None if classes is None else len(classes)
         self.estimator_ = trained(
             self.estimator, X, y, n_classes, training_seed, fit_params
@@ -185,7 +200,8 @@ class MCDropoutWrapper(EitherKind, MetaEstimatorMixin, BaseEstimator):
         ------
         member : array of shape (n_samples, n_classes, *spatial) or \
                 (n_samples, *outputs)
-            Probabilities, or predictions of a regressor.
+            Probabilities, or predictions of a regressor; tuples of means and variances,
+            where the network predicts its noise.
         """
         yield from self._draws(X).members(range(self._n_samples()))
 
@@ -206,7 +222,13 @@ class MCDropoutWrapper(EitherKind, MetaEstimatorMixin, BaseEstimator):
             This object.
         """
         y = to_numpy(y).astype(np.float64)
-        errors = squared_errors(self, X, y)
+        members = self.predict_members(X)
+        if isinstance(members, tuple):
+            raise InputError(
+                "the network predicts its noise: choose_tau is for a network that "
+                "does not, and noise that is added to it is set as tau."
+            )
+        errors = squared_errors(members, y)
         variance = max(float(y.var()), np.finfo(np.float32).tiny)
         self.tau_ = best_tau(errors, variance, y.size / len(y))
         return self
@@ -261,7 +283,7 @@ class MCDropoutWrapper(EitherKind, MetaEstimatorMixin, BaseEstimator):
             cache_prefix=self.cache_prefix,
             autocast=self.autocast,
         )
-        respond = net.probabilities if classifies(self) else as_row
+        respond = net.probabilities if classifies(self) else net.values
         return Draws(net, sampler, X, respond, verbose=self.verbose)
 
     def _statistics(self, X):

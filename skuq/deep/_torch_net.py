@@ -4,7 +4,10 @@ import torch
 
 from skuq._core._arrays import is_torch_array
 from skuq._responses import link_of
+from skuq.deep._ensemble_nets import as_tensor
+from skuq.deep._own_net import OwnNet
 from skuq.deep._torch_base import TorchModule, numpy_of
+from skuq.deep._torch_module import as_row
 from skuq.exceptions import InputError
 
 
@@ -14,10 +17,13 @@ def net_of(model):
         return ModuleNet(model)
     if hasattr(model, "forward_iter") and hasattr(model, "module_"):
         return SkorchNet(model)
+    if isinstance(model, OwnNet) and hasattr(model, "_prediction"):
+        return NoiseNet(model)
     raise InputError(
         f"MC dropout needs a network of torch, got {type(model).__name__}: pass a "
-        "fitted or unfitted skorch net, or an nn.Module in TorchModuleClassifier or "
-        "TorchModuleRegressor."
+        "skorch net, fitted or not, an nn.Module in TorchModuleClassifier or "
+        "TorchModuleRegressor, or a network with a noise, as in "
+        "HeteroscedasticClassifier and HeteroscedasticRegressor."
     )
 
 
@@ -39,6 +45,10 @@ class ModuleNet:
     def probabilities(self, out):
         """Probabilities of all classes from an output."""
         return self.model._probabilities(out)
+
+    def values(self, out):
+        """What a regressor predicts from an output."""
+        return as_row(out)
 
     def like(self, X, out):
         """An output in the library of `X`."""
@@ -81,6 +91,34 @@ class SkorchNet:
             out = self._link(out)
         return torch.cat([1 - out, out], dim=1) if single else out
 
+    def values(self, out):
+        """What a regressor predicts from an output."""
+        return as_row(out)
+
     def like(self, X, out):
         """An output as a numpy array, as skorch gives it."""
         return numpy_of(out)
+
+
+class NoiseNet:
+    """A `HeteroscedasticClassifier` or `HeteroscedasticRegressor`."""
+
+    def __init__(self, model):
+        self.model = model
+        self.module = model.module_
+        self.probabilities = self.values = model._prediction
+
+    def batches(self, X):
+        """What the module is called with, batch by batch."""
+        first = next(self.module.parameters())
+        for batch in as_tensor(X).split(self.model.batch_size):
+            batch = batch.to(self.model.device_)
+            yield batch.to(first.dtype) if batch.is_floating_point() else batch
+
+    def forward(self, batch):
+        """The output for one batch, with what says how noisy the target is."""
+        return self.module(batch)
+
+    def like(self, X, out):
+        """A prediction as numpy arrays; a mean and a variance are that already."""
+        return out if isinstance(out, tuple) else numpy_of(out)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from contextlib import contextmanager
-from numbers import Integral
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from skuq._core._arrays import as_array, is_torch_array, to_numpy
+from skuq._core._checks import check_count as check_count
 from skuq._responses import transforms, wrapped
 from skuq.exceptions import InputError
 
@@ -64,15 +64,6 @@ def columns(y):
     """Values as skorch's regressors take them: one column for each output."""
     y = np.asarray(y, dtype=np.float32)
     return y[:, None] if y.ndim == 1 else y
-
-
-def check_count(name, value, least):
-    """Refuse what is no integer of at least `least`."""
-    if not isinstance(value, Integral) or value < least:
-        raise InputError(
-            f"{name} must be an integer of at least {least}, got {value!r}."
-        )
-    return int(value)
 
 
 def seeds(random_state, n):

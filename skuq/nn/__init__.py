@@ -17,6 +17,7 @@ from skuq.nn._calibration import (
 )
 from skuq.nn._dropout_insert import insert_dropout
 from skuq.nn._dropout_sampler import DropoutSampler
+from skuq.nn._dropout_weights import insert_weight_dropout
 from skuq.nn._gaussian import BetaNLLLoss, GaussianHead
 from skuq.nn._kl_weights import kl_weights
 from skuq.nn._likelihoods import LaplaceNLLLoss, LogitNoiseLoss, StudentTNLLLoss
@@ -58,6 +59,7 @@ __all__ = [
     "TemperatureCalibration",
     "TemperatureTree",
     "insert_dropout",
+    "insert_weight_dropout",
     "kl_divergence",
     "kl_weights",
     "posterior_summary",

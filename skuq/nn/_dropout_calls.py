@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from skuq.nn._dropout_weights import drop_weights
+
 ALPHA = -1.7580993408473766  # what AlphaDropout sets a unit to: selu(-inf)
 
 
@@ -31,6 +33,9 @@ class Unit(Protocol):
 
     def drop_packed(self, x: Tensor, p: float, batch_sizes: Tensor) -> Tensor:
         """The same for the data of a PackedSequence."""
+
+    def drop_weights(self, weight: Tensor, p: float) -> Tensor:
+        """`weight`, which has no rows, with entries set to zero and others scaled."""
 
 
 Handler = Callable[..., Any]
@@ -78,6 +83,11 @@ def alpha(channels: bool) -> Handler:
         return input.copy_(dropped) if inplace else dropped
 
     return handle
+
+
+def weights(unit: Unit, func: Any, weight: Tensor, p: float, training: bool) -> Tensor:
+    """Dropout of single weights of a layer."""
+    return unit.drop_weights(weight, p) if (p := unit.rate(p)) else weight
 
 
 def recurrent(unit: Unit, func: Any, *args: Any) -> Any:
@@ -168,7 +178,8 @@ class _Fixed:
     """A unit whose rate has been settled already."""
 
     def __init__(self, unit: Unit) -> None:
-        self.drop, self.keep, self.drop_packed = unit.drop, unit.keep, unit.drop_packed
+        self.drop, self.keep = unit.drop, unit.keep
+        self.drop_packed, self.drop_weights = unit.drop_packed, unit.drop_weights
 
     def rate(self, p: float) -> float:
         return p
@@ -185,6 +196,7 @@ def _with_globals(function: Any, names: dict[str, Any]) -> Any:
 
 
 HANDLERS: dict[Any, Handler] = {
+    drop_weights: weights,
     F.dropout: plain(channels=False),
     torch.dropout: plain(channels=False),
     torch.feature_dropout: plain(channels=True),

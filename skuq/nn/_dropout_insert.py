@@ -38,6 +38,7 @@ def insert_dropout(module: nn.Module, *, after: Kinds, p: float = 0.1) -> nn.Mod
 
     See Also
     --------
+    insert_weight_dropout : Drops weights in place of units.
     DropoutSampler : Draws from the copy.
 
     Notes
@@ -55,10 +56,9 @@ def insert_dropout(module: nn.Module, *, after: Kinds, p: float = 0.1) -> nn.Mod
       (inserted_dropout): Dropout(p=0.2, inplace=False)
     )
     """
-    if not 0 < p < 1:
-        raise InputError(f"p must be in (0, 1), got {p}.")
+    check_share(p)
     copy = deepcopy(module)
-    for part in _chosen(copy, after):
+    for part in chosen(copy, after, spares_last=True):
         if isinstance(part, nn.Sequential):
             part.add_module(NAME, nn.Dropout(p))  # runs it by itself
         else:
@@ -72,23 +72,32 @@ def _drop(module: nn.Module, args: Any, output: Tensor) -> Tensor:
     return getattr(module, NAME)(output)
 
 
-def _chosen(module: nn.Module, after: Kinds) -> list[nn.Module]:
+def check_share(p: float) -> None:
+    """Refuse a share that drops nothing or everything."""
+    if not 0 < p < 1:
+        raise InputError(f"p must be in (0, 1), got {p}.")
+
+
+def chosen(module: nn.Module, kinds: Kinds, *, spares_last: bool) -> list[nn.Module]:
+    """Modules of some types, without the last one if that is spared; or by name."""
     parts = dict(module.named_modules())
-    if isinstance(after, (type, tuple)):
+    if isinstance(kinds, (type, tuple)):
         leaves = [part for part in parts.values() if not [*part.children()]]
-        found = [part for part in parts.values() if isinstance(part, after)]
-        found = [part for part in found if part is not leaves[-1]]
+        found = [part for part in parts.values() if isinstance(part, kinds)]
+        if spares_last:
+            found = [part for part in found if part is not leaves[-1]]
     else:
-        names = [after] if isinstance(after, str) else list(after)
+        names = [kinds] if isinstance(kinds, str) else list(kinds)
         if unknown := [name for name in names if name not in parts]:
             raise InputError(
-                f"after names {unknown}, which the network does not have: choose from "
+                f"{unknown} are names that the network does not have: choose from "
                 f"{[name for name in parts if name]}."
             )
         found = [parts[name] for name in names]
     if not found:
+        where = "no module before the last" if spares_last else "no module"
         raise InputError(
-            f"no module before the last matches after={after!r}: choose from "
+            f"{where} is one of {kinds!r}: choose from "
             f"{sorted({type(part).__name__ for part in parts.values()})}, or by name."
         )
     return found

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from skuq.exceptions import InputError
 from skuq.nn._dropout_calls import HANDLERS
 from skuq.nn._dropout_fold import Fold
 from skuq.nn._dropout_masks import Masks, Spread
@@ -173,6 +174,15 @@ class DropoutMode(TorchFunctionMode):
         shape = (len(batch_sizes), *x.shape[1:])
         factors = self.masks.factors(self.layer, p, shape, x)
         return x * factors.repeat_interleave(batch_sizes.to(x.device), 0)
+
+    def drop_weights(self, weight: Tensor, p: float) -> Tensor:
+        """A weight with entries set to zero and the others scaled."""
+        if not self.masks.shared:
+            raise InputError(
+                "mask='independent' is for units, and all rows of a batch share the "
+                f"weights that {self.layer!r} drops: use mask='shared'."
+            )
+        return weight * self.masks.factors(self.layer, p, tuple(weight.shape), weight)
 
     def _rows_axis(self, x: Tensor) -> int:
         """The axis of `x` along which the rows of the batch lie."""

@@ -1,11 +1,13 @@
 """Total uncertainty and its parts; which kinds and measures there are."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from skuq._core._arrays import Array
 from skuq.exceptions import InputError
 
-KINDS = ("total", "aleatoric", "epistemic")
+PARTS = ("aleatoric", "epistemic")
+KINDS = ("total", *PARTS)
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,12 @@ class Decomposition:
     total: Array
     aleatoric: Array
     epistemic: Array
+
+
+def summed(parts: Iterable[Array]) -> Decomposition:
+    """The decomposition of two parts that are rounded already."""
+    aleatoric, epistemic = parts
+    return Decomposition(aleatoric + epistemic, aleatoric, epistemic)
 
 
 def check_pair(kind: str, measure: str, known: tuple[tuple[str, str], ...]) -> None:

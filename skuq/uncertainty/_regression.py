@@ -15,7 +15,13 @@ from skuq._core._arrays import (
     to_real_floating,
 )
 from skuq.exceptions import InputError, StateMismatchError
-from skuq.uncertainty._decomposition import KINDS, Decomposition, check_pair
+from skuq.uncertainty._decomposition import (
+    KINDS,
+    PARTS,
+    Decomposition,
+    check_pair,
+    summed,
+)
 from skuq.uncertainty._moments import (
     Layout,
     Moments,
@@ -213,9 +219,10 @@ class RegressionStatistics:
         Returns
         -------
         parts : Decomposition
-            ``total = aleatoric + epistemic``, in the unit of the target squared.
+            ``total = aleatoric + epistemic``, in the unit of the target squared;
+            exactly, in the precision of the members.
         """
-        return Decomposition(*(self.uncertainty(kind) for kind in KINDS))
+        return summed(self.uncertainty(kind) for kind in PARTS)
 
     @classmethod
     def check(cls, kind: str, measure: str) -> None:

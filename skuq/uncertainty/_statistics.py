@@ -17,7 +17,12 @@ from skuq._core._arrays import (
 from skuq._core._blocks import ScoreTable
 from skuq._core._checks import check_proba, check_scores
 from skuq._core._links import both_rows
-from skuq.uncertainty._decomposition import KINDS, Decomposition, check_pair
+from skuq.uncertainty._decomposition import (
+    PARTS,
+    Decomposition,
+    check_pair,
+    summed,
+)
 from skuq.uncertainty._moments import (
     Layout,
     Moments,
@@ -289,9 +294,9 @@ class MemberStatistics:
         Returns
         -------
         parts : Decomposition
-            ``total = aleatoric + epistemic``.
+            ``total = aleatoric + epistemic``, exactly, in the precision of the members.
         """
-        return Decomposition(*(self.uncertainty(kind, measure) for kind in KINDS))
+        return summed(self.uncertainty(kind, measure) for kind in PARTS)
 
     @classmethod
     def check(cls, kind: str, measure: str) -> None:

@@ -9,6 +9,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from skuq._discovery import all_calibrators
 from skuq.calibration import CalibratedModel
 from skuq.deep import (
+    AuxiliaryErrorNet,
     BBBClassifier,
     BBBRegressor,
     EnsembleClassifier,
@@ -16,6 +17,9 @@ from skuq.deep import (
     EntropyConfidence,
     HeteroscedasticClassifier,
     HeteroscedasticRegressor,
+    ImageTemperatureScaler,
+    LearnedConfidence,
+    LocalTemperatureScaler,
     MaximumProbabilityConfidence,
     MCDropoutWrapper,
     TCPConfidence,
@@ -144,6 +148,7 @@ OWN_NETS = [
     BBBRegressor(max_epochs=40, n_samples=5),
     HeteroscedasticClassifier(max_epochs=20, n_samples=20),
     HeteroscedasticRegressor(max_epochs=30),
+    LearnedConfidence(max_epochs=20),
 ]
 
 
@@ -165,6 +170,7 @@ NETWORK = {"hidden_layer_sizes": (8,), "max_epochs": 2, "random_state": 0}
 CONFIDENCES = {
     "TCPConfidence": TCPConfidence(LogisticRegression(), **NETWORK),
     "TCPConfidence-cv": TCPConfidence(LogisticRegression(), cv=2, **NETWORK),
+    "AuxiliaryErrorNet": AuxiliaryErrorNet(LogisticRegression(), **NETWORK),
     "MaximumProbability": MaximumProbabilityConfidence(LogisticRegression()),
     "Entropy": EntropyConfidence(LogisticRegression()),
     "TrustScore": TrustScore(LogisticRegression()),
@@ -187,7 +193,7 @@ def test_confidences_pass_the_checks_of_scikit_learn(estimator, check):
 
 def shape_free_checks():
     """Each calibrator with each check that works for any shape of X."""
-    for calibrator in CALIBRATORS:
+    for calibrator in [*CALIBRATORS, ImageTemperatureScaler, LocalTemperatureScaler]:
         for estimator, check in estimator_checks_generator(calibrator()):
             name = check_name(check)
             if name in SHAPE_FREE:

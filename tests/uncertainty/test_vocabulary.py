@@ -65,7 +65,8 @@ def test_one_pass_decomposes(measure, model, rows):
     assert model.passes == 1
     for kind in ("total", "aleatoric", "epistemic"):
         value = model.predict_uncertainty(rows, kind=kind, measure=measure)
-        np.testing.assert_array_equal(getattr(parts, kind), value)
+        np.testing.assert_allclose(getattr(parts, kind), value, rtol=1e-15, atol=0)
+    np.testing.assert_array_equal(parts.total, parts.aleatoric + parts.epistemic)
 
 
 def test_a_wrong_pair_is_refused_before_any_member_is_computed(model, rows):
