@@ -61,10 +61,11 @@ def pinball_sum(
             if space.size < quantiles.size:
                 space = np.empty(quantiles.size)
             error = space[: quantiles.size].reshape(quantiles.shape)
-            np.subtract(y, quantiles, out=error)
-            tilted = tilt @ (error @ weight)
-            np.abs(error, out=error)
-            absolute = (error @ weight).sum()
+            with np.errstate(invalid="ignore"):  # infinity is refused below
+                np.subtract(y, quantiles, out=error)
+                tilted = tilt @ (error @ weight)
+                np.abs(error, out=error)
+                absolute = (error @ weight).sum()
             spaces.append(space)
         total = float(tilted + absolute / (2 * levels.size))
         if not isfinite(total):
