@@ -144,7 +144,7 @@ def map_confidence():
 
 SETS = {
     "mnist": Benchmark(
-        load_mnist, mnist_mlp, mnist_optimizer, 20, BATCH_SIZE, {"max_epochs": 15}
+        load_mnist, mnist_mlp, mnist_optimizer, 20, BATCH_SIZE, {"max_epochs": 12}
     ),
     "cifar10": Benchmark(
         load_cifar10, cifar10_convnet, adam, 9, BATCH_SIZE, {"max_epochs": 12}

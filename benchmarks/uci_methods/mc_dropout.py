@@ -1,5 +1,7 @@
 """Monte Carlo dropout, with the rate and the precision chosen on the last rows."""
 
+from copy import copy
+
 import numpy as np
 
 from benchmarks.uci_methods._dropout_nets import trained
@@ -40,7 +42,7 @@ PRECISIONS = {
     "yacht": (0.25, 0.5, 0.75),
 }
 LENGTH_SCALE = 0.01
-N_STEPS = 8000
+N_STEPS = 10_000
 DRAWS_TO_CHOOSE = 200
 DRAWS = 1000
 
@@ -64,12 +66,9 @@ def chosen(split):
     found = []
     candidates = models(split, split.X[:n], split.y[:n], RATES, middle)
     for rate, model in zip(RATES, candidates, strict=True):
-        if grid is None:  # a grid in units of the variance, refined
-            taus = [1 / model.choose_tau(X, y).noise_variance_]
-            del model.tau_
-        else:
-            taus = grid
-        for tau in taus:
+        # Without a grid, the best of one in units of the variance, refined.
+        best = [] if grid else [1 / copy(model).choose_tau(X, y).noise_variance_]
+        for tau in grid or best:
             log_likelihood = predictive_log_likelihood(model.set_params(tau=tau), X, y)
             found.append((log_likelihood, rate, tau))
     return max(found)[1:]
@@ -85,7 +84,7 @@ def models(split, X, y, rates, tau):
         rates,
         decay=decay,
         n_steps=N_STEPS,
-        batch_size=128,
+        batch_size=int(np.clip(len(X) // 64, 128, 512)),
         seed=split.number,
     )
     return [
