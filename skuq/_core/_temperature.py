@@ -31,7 +31,7 @@ from skuq._core._arrays import (
 from skuq._core._batches import Source
 from skuq._core._blocks import Block
 from skuq._core._links import LEAST_PROBABILITY, as_logits, both_rows
-from skuq._core._threads import Map, crew, map_blocks, pays_off
+from skuq._core._threads import Map, crew, is_large, map_blocks
 
 # The search ends at T = LOWEST * min(1, s) and T = HIGHEST * max(1, s), where s is the
 # root mean square of the logits about the mean of their row.
@@ -91,7 +91,7 @@ def fit_temperature(
     two or three passes over all rows are enough.
     """
     some = None if presample is None else table.thinned(presample)
-    with crew(threads=pays_off(table)) as run:
+    with crew(threads=is_large(table)) as run:
         at = _loss_of(table, kind, run)
         if some is not None:
             few = _loss_of(some, kind, run)

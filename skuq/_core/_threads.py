@@ -50,14 +50,17 @@ def map_items(
 def map_blocks(
     function: Callable[[Block], Result], source: Source, run: Map = map
 ) -> Iterator[Result]:
-    """The results of `function` for the blocks of `source`, by the `run` of a crew."""
+    """The results of `function` for the blocks of `source`, by the `run` of a crew.
+
+    Larger blocks for a source that `is_large`.
+    """
     if not (isinstance(source, ScoreTable) and is_numpy_array(source.scores)):
         return map(function, source.blocks())
 
     def on_window(window: Window) -> Result:
         return function(source.block(window, copy=False))
 
-    return run(on_window, windows_for_crew(source))
+    return run(on_window, source.windows(SHARED_BLOCK if is_large(source) else None))
 
 
 def windows_for_crew(table: ScoreTable) -> Iterator[Window]:
@@ -65,19 +68,21 @@ def windows_for_crew(table: ScoreTable) -> Iterator[Window]:
     return table.windows(SHARED_BLOCK if pays_off(table) else None)
 
 
-def pays_off(source: Source) -> bool:
-    """Whether threads pay for several passes over the blocks of `source`.
+def is_large(source: Source) -> bool:
+    """Whether the memory of threads is less than a tenth of that of `source`.
 
     They wait for one another after every operation of numpy, so their blocks are larger
-    than those of one core.  The memory of these is a few megabytes if rows are long,
-    else more, but less than a tenth of a source that is large enough.
+    than those of one core.
     """
     if not (isinstance(source, ScoreTable) and is_numpy_array(source.scores)):
         return False
-    if source.n_scores <= SHARED_BLOCK:
-        return False
-    long_rows = source.n_columns >= LONG_ROW
-    return long_rows or source.n_scores >= worker_count() * LEAST_SHARE
+    return source.n_scores >= worker_count() * LEAST_SHARE
+
+
+def pays_off(table: ScoreTable) -> bool:
+    """Whether threads pay for a pass over `table`, at a few megabytes for long rows."""
+    long_rows = table.n_columns >= LONG_ROW and table.n_scores > SHARED_BLOCK
+    return is_large(table) or (is_numpy_array(table.scores) and long_rows)
 
 
 @contextmanager

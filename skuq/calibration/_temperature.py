@@ -84,8 +84,7 @@ class TemperatureScaler(PartialFitMixin, BatchFitMixin, ToTorch, BaseCalibrator)
 
     The search is a safeguarded Newton iteration on log(1/T).  Each pass yields loss,
     slope and curvature in cache-sized pieces with float64 sums: time is proportional to
-    the number of scores, extra memory is a tenth of theirs, or up to 5 MB of few scores
-    of many classes.
+    the number of scores, extra memory is at most a tenth of theirs, or a megabyte.
 
     `fit_batches` runs the same search over batches, and its rough first fit over 4096
     to 8192 evenly spaced positions, whatever number `presample` is.
