@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 from torch.optim.lr_scheduler import OneCycleLR
 
-WIDTHS = (16, 32, 64, 128)
+WIDTHS = (32, 64, 128, 256)
 DROPOUT = 0.3
 BATCH_SIZE = 8
 LARGEST_RATE = 3e-3
@@ -47,7 +47,7 @@ class UNet(nn.Module):
 
     def forward(self, x):
         """The logits of a batch."""
-        skipped = []
+        x, skipped = standardised(x), []
         for i, down in enumerate(self.down):
             x = down(x if i == 0 else functional.max_pool2d(x, 2))
             skipped.append(x)
@@ -55,6 +55,11 @@ class UNet(nn.Module):
             x = functional.interpolate(x, scale_factor=2, mode="bilinear")
             x = up(torch.cat([x, flat], dim=1))
         return self.head(x)
+
+
+def standardised(x):
+    """Each channel of each image with mean 0 and variance 1, whatever its light."""
+    return functional.instance_norm(x)
 
 
 def train(images, labels, n_classes, *, epochs, seed, report=None):
@@ -77,7 +82,11 @@ def train(images, labels, n_classes, *, epochs, seed, report=None):
                 x, y = augmented(images[batch], labels[batch])
                 x = x.contiguous(memory_format=torch.channels_last)
                 y = torch.where(y < n_classes, y, VOID)
-                loss = functional.cross_entropy(net(x), y, weight, ignore_index=VOID)
+                with torch.autocast("cpu", torch.bfloat16):
+                    logits = net(x)
+                loss = functional.cross_entropy(
+                    logits.float(), y, weight, ignore_index=VOID
+                )
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
@@ -94,7 +103,7 @@ def augmented(x, y):
     x, y = x.clone(), y.clone()
     flip = torch.rand(len(x)) < 0.5
     x[flip], y[flip] = x[flip].flip(-1), y[flip].flip(-1)
-    scale = float(1 + 0.5 * torch.rand(()))
+    scale = float(1 + torch.rand(()))
     height, width = x.shape[-2:]
     h, w = round(height / scale), round(width / scale)
     top = int(torch.randint(height - h + 1, ()))
@@ -102,8 +111,18 @@ def augmented(x, y):
     x, y = x[..., top : top + h, left : left + w], y[:, top : top + h, left : left + w]
     x = functional.interpolate(x, (height, width), mode="bilinear")
     y = functional.interpolate(y[:, None].float(), (height, width))[:, 0].long()
-    light = 1 + 0.3 * (torch.rand(*x.shape[:2], 1, 1) - 0.5)
-    return (x * light).clamp(0, 1), y
+    return in_another_light(x), y
+
+
+def in_another_light(x):
+    """Each channel with another gamma, and some of the colour gone."""
+    gamma = torch.exp(0.4 * torch.randn(len(x), 1, 1, 1))
+    gamma = gamma * torch.exp(0.15 * torch.randn(*x.shape[:2], 1, 1))
+    x = x.clamp(min=1e-3) ** gamma
+    colour = 1.2 * torch.rand(len(x), 1, 1, 1)
+    grey = x.mean(dim=1, keepdim=True)
+    x = grey + colour * (x - grey)
+    return x + 0.02 * torch.randn(()) * torch.randn_like(x)
 
 
 def class_weights(labels, n_classes):

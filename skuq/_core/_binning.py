@@ -24,13 +24,11 @@ from skuq._core._arrays import (
 )
 from skuq._core._blocks import ScoreTable, Window
 from skuq._core._edges import uniform_edges
-from skuq._core._outcomes import READERS, Outcomes, row_count
+from skuq._core._outcomes import READERS, WHOLE_ROWS, Outcomes, row_count
 from skuq._core._quantile_edges import ordered_edges, sweep_edges
 from skuq._core._sorting import Ordered, sort_outcomes, sums_between
-from skuq._core._threads import map_windows
+from skuq._core._threads import SHARED_BLOCK, map_windows
 
-# Scores per window where each row of a table gives one: little is held of a row.
-LARGE_BLOCK = 2**21
 MOST_SMALL_BINS = 63  # twice as many slots fit into 8 bits
 
 
@@ -191,7 +189,8 @@ def bin_statistic(table: ScoreTable, binning: Binning) -> BinSums | CollectedOut
     if binning.needs_all:
         return collect(table, binning)
     read = READERS[binning.kind]
-    windows = table.windows(LARGE_BLOCK)
+    alone = row_count(table, binning.kind) == 1
+    windows = table.windows(WHOLE_ROWS if alone else SHARED_BLOCK)
     edges = binning.uniform(table.scores.dtype)
     n_rows = row_count(table, binning.kind)
 

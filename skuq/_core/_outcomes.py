@@ -2,12 +2,17 @@
 
 from typing import NamedTuple
 
+import numpy as np
+
 from skuq._core._arrays import Array, array_namespace, device, pick
 from skuq._core._blocks import Block, ScoreTable, Window
 from skuq._core._checks import check_confidence, check_proba, check_range
 from skuq._core._links import both_rows
 from skuq._core._ranking import MOST_OF_A_TIE, is_table, top_of_rows
 from skuq.exceptions import InputError
+
+# Scores per window where each row of a table gives one: little is held of a row.
+WHOLE_ROWS = 2**21
 
 
 class Outcomes(NamedTuple):
@@ -21,6 +26,11 @@ class Outcomes(NamedTuple):
     outcome: Array
     weight: Array | None
     row: Array | None = None
+
+
+def has_rows(table: ScoreTable) -> bool:
+    """Whether a table can be read by rows as they lie in memory, all of which count."""
+    return is_table(table.scores) and table.void is None
 
 
 def row_count(table: ScoreTable, kind: str) -> int:
@@ -37,10 +47,25 @@ def proba_block(table: ScoreTable, window: Window) -> Block:
     return Block(scores, codes, weight)
 
 
+def proba_of_truth(table: ScoreTable, window: Window) -> tuple[Array, Array | None]:
+    """The probability of the true class of each position that counts, and its weight.
+
+    The rows of a table are checked as they lie in memory, in half of the time.
+    """
+    if not has_rows(table):
+        scores, codes, weight = proba_block(table, window)
+        return pick(scores, codes), weight
+    rows = table.scores[window.samples, :]
+    codes, weight = table.targets(window)
+    n, k = rows.shape
+    check_proba(rows, rows @ np.ones(k, rows.dtype))
+    return rows.reshape(-1).take(np.arange(0, n * k, k) + codes), weight
+
+
 def _top_label(table: ScoreTable, window: Window) -> Outcomes:
     """The largest probability, and whether its class (the first on ties) is true."""
-    rows = table.scores[window.samples, ...]
-    if is_table(rows) and table.void is None:
+    if has_rows(table):
+        rows = table.scores[window.samples, :]
         codes, weight = table.targets(window)
         top, right = top_of_rows(rows, codes)
         return Outcomes(top[None, :], right[None, :], weight)

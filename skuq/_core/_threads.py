@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeVar
 
+import numpy as np
+
 from skuq._core._arrays import is_numpy_array
 from skuq._core._batches import Source
 from skuq._core._blocks import Block, ScoreTable, Window
@@ -109,6 +111,25 @@ def _libraries() -> Any:
     from threadpoolctl import ThreadpoolController  # not needed by most who load skuq
 
     return ThreadpoolController()
+
+
+class Scratch:
+    """Memory for the results of blocks, used again and again by each worker.
+
+    Fresh memory costs more than the arithmetic in it.
+    """
+
+    def __init__(self) -> None:
+        self._free: list[np.ndarray] = []
+
+    @contextmanager
+    def rows(self, n_rows: int, length: int) -> Iterator[np.ndarray]:
+        """A float64 array of shape (n_rows, length), of any values."""
+        space = self._free.pop() if self._free else np.empty(0)
+        if space.size < n_rows * length:
+            space = np.empty(n_rows * length)
+        yield space[: n_rows * length].reshape(n_rows, length)
+        self._free.append(space)
 
 
 def worker_count() -> int:

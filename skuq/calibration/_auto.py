@@ -275,7 +275,7 @@ def _samples(scoring, table, proba):
         labels=np.arange(table.n_classes),
         ignore_index=table.void,
     )
-    return samples_over(*terms)
+    return samples_over(terms)
 
 
 def _part(table, index):

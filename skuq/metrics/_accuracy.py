@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from skuq._core._arrays import Array, array_namespace
-from skuq._core._blocks import Block
-from skuq._core._outcomes import is_first_top
+from skuq._core._arrays import Array, accumulator_dtype, array_namespace
+from skuq._core._blocks import Window
+from skuq._core._outcomes import READERS, WHOLE_ROWS
 from skuq.metrics._inputs import score_table
 from skuq.metrics._proper import Terms, mean_over, means
 from skuq.metrics._streaming import streams_with
@@ -27,11 +27,13 @@ def accuracy_terms(
         ignore_index=ignore_index,
     )
 
-    def right(block: Block) -> Array:
-        top = array_namespace(block.scores).max(block.scores, axis=0)
-        return is_first_top(block.scores, block.codes, top)
+    def right(window: Window) -> tuple[Array, Array | None]:
+        outcomes = READERS["top-label"](table, window)
+        wide = accumulator_dtype(outcomes.score)
+        hits = array_namespace(outcomes.score).astype(outcomes.outcome[0, :], wide)
+        return hits, outcomes.weight
 
-    return table, right
+    return Terms(table, right, size=WHOLE_ROWS, threads=True)
 
 
 @streams_with(**means(accuracy_terms), upper=1.0)
@@ -92,4 +94,4 @@ def accuracy_score(
         labels=labels,
         ignore_index=ignore_index,
     )
-    return mean_over(*terms).mean
+    return mean_over(terms).mean

@@ -10,7 +10,12 @@ from skuq._core._normal import normal_cdf
 from skuq.exceptions import InputError
 from skuq.metrics._proper import mean_of_state
 from skuq.metrics._quantiles import pinball_sum
-from skuq.metrics._regression_inputs import check_std, mean_loss, sample_table
+from skuq.metrics._regression_inputs import (
+    check_std,
+    mean_loss,
+    mean_loss_in_place,
+    sample_table,
+)
 from skuq.metrics._streaming import streams_with
 
 ESTIMATORS = ("empirical", "fair")
@@ -22,28 +27,33 @@ def crps_gaussian_sum(
     """The mergeable statistic behind `crps_gaussian`."""
     table = sample_table(sample_weight, y_true=y_true, y_pred=y_pred, y_std=y_std)
 
-    def loss(y: Array, mean: Array, std: Array) -> Array:
+    def loss(y: Array, mean: Array, std: Array, *outs: Any) -> Array:
         check_std(std, positive=False)
         xp = array_namespace(y)
-        error, some = y - mean, std > 0
+        error = xp.subtract(y, mean, **outs[0])
+        some = std > 0
         if bool(xp.all(some)):
-            return _spread(error, error / std, std)
+            return _spread(error, xp.divide(error, std, **outs[1]), std, outs[2])
         z = xp.where(some, error, 0.0) / xp.where(some, std, 1.0)
-        return xp.where(some, _spread(error, z, std), xp.abs(error))
+        return xp.where(some, _spread(error, z, std, outs[2]), xp.abs(error))
 
-    return mean_loss(table, loss)
+    return mean_loss_in_place(table, loss, n_rows=3)
 
 
-def _spread(error: Array, z: Array, std: Array) -> Array:
+def _spread(error: Array, z: Array, std: Array, out: Any) -> Array:
     """The CRPS where the standard deviation is above 0; z is the error in its units."""
-    values = 2 * normal_cdf(z)
-    values -= 1
-    values *= error
-    density = array_namespace(z).exp(z * z / -2)
-    density *= sqrt(2 / pi)
-    density -= 1 / sqrt(pi)
-    density *= std
-    values += density
+    xp = array_namespace(z)
+    values = xp.multiply(z, z, **out)
+    values /= -2
+    values = xp.exp(values, **out)
+    values *= sqrt(2 / pi)
+    values -= 1 / sqrt(pi)
+    values *= std
+    inside = normal_cdf(z, in_place=True)
+    inside *= 2
+    inside -= 1
+    inside *= error
+    values += inside
     return values
 
 

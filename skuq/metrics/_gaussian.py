@@ -6,7 +6,7 @@ from typing import Any
 from skuq._core._accumulator import MeanSum
 from skuq._core._arrays import Array, array_namespace
 from skuq.metrics._proper import mean_of_state
-from skuq.metrics._regression_inputs import check_std, mean_loss, sample_table
+from skuq.metrics._regression_inputs import check_std, mean_loss_in_place, sample_table
 from skuq.metrics._streaming import streams_with
 
 
@@ -16,16 +16,18 @@ def gaussian_log_loss_sum(
     """The mergeable statistic behind `gaussian_log_loss`."""
     table = sample_table(sample_weight, y_true=y_true, y_pred=y_pred, y_std=y_std)
 
-    def loss(y: Array, mean: Array, std: Array) -> Array:
+    def loss(y: Array, mean: Array, std: Array, out: Any, other: Any) -> Array:
         check_std(std)
-        values = (y - mean) / std
+        xp = array_namespace(std)
+        values = xp.subtract(y, mean, **out)
+        values /= std
         values *= values
         values /= 2
-        values += array_namespace(std).log(std)
+        values += xp.log(std, **other)
         values += log(2 * pi) / 2
         return values
 
-    return mean_loss(table, loss)
+    return mean_loss_in_place(table, loss, n_rows=2)
 
 
 @streams_with(gaussian_log_loss_sum, mean_of_state)

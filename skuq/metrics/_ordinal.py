@@ -5,7 +5,7 @@ from typing import Any
 from skuq._core._arrays import Array, accumulator_dtype, array_namespace
 from skuq._core._blocks import Block
 from skuq.metrics._inputs import score_table
-from skuq.metrics._proper import Terms, mean_over, means
+from skuq.metrics._proper import Terms, mean_over, means, terms_of_blocks
 from skuq.metrics._streaming import streams_with
 
 
@@ -38,7 +38,7 @@ def ranked_probability_terms(
             total = total + (below - xp.astype(block.codes <= k, wide)) ** 2
         return total / scale
 
-    return table, loss
+    return terms_of_blocks(table, loss)
 
 
 @streams_with(**means(ranked_probability_terms))
@@ -119,4 +119,4 @@ def ranked_probability_score_loss(
         normalize=normalize,
         ignore_index=ignore_index,
     )
-    return mean_over(*terms).mean
+    return mean_over(terms).mean

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import wraps
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -14,50 +14,74 @@ from skuq._core._arrays import (
     pick,
     to_numpy,
 )
-from skuq._core._blocks import HOST_BLOCK, LEAST, Block, ScoreTable
+from skuq._core._blocks import HOST_BLOCK, LEAST, Block, ScoreTable, Window
 from skuq._core._checks import check_option
 from skuq._core._links import LEAST_PROBABILITY
-from skuq._core._outcomes import proba_block
+from skuq._core._outcomes import WHOLE_ROWS, has_rows, proba_block, proba_of_truth
 from skuq._core._samples import MeanSamples
+from skuq._core._threads import map_windows
 from skuq.exceptions import InputError
 from skuq.metrics._inputs import score_table
 from skuq.metrics._streaming import streams_with
 
+Result = TypeVar("Result")
+
 LARGE_BLOCK = 4 * HOST_BLOCK  # runs of pixels long enough for reductions over classes
 
-Loss = Callable[[Block], Array]
-Terms = tuple[ScoreTable, Loss]
+# The losses of the positions of a window that count, and their weights or None.
+Losses = Callable[[Window], tuple[Array, Array | None]]
 
 
-def losses_of(table: ScoreTable, loss: Loss) -> Iterator[tuple[Array, Array | None]]:
-    """A loss of each column of the blocks of a table, with the weights."""
-    size = max(LARGE_BLOCK, LEAST * table.n_columns)
-    for window in table.windows(size):
+class Terms(NamedTuple):
+    """A table, its losses, and how it is walked: scores in a window, and threads."""
+
+    table: ScoreTable
+    losses: Losses
+    size: int = LARGE_BLOCK
+    threads: bool = False
+
+    def parts(self, function: Callable[[Window], Result]) -> Iterator[Result]:
+        """The results of `function` for all windows in order."""
+        windows = self.table.windows(max(self.size, LEAST * self.table.n_columns))
+        if self.threads:
+            return map_windows(function, self.table, windows)
+        return map(function, windows)
+
+
+def terms_of_blocks(table: ScoreTable, loss: Callable[[Block], Array]) -> Terms:
+    """The terms of a loss of each column of a checked block."""
+
+    def losses(window: Window) -> tuple[Array, Array | None]:
         block = proba_block(table, window)
-        if block.scores.shape[1]:
-            xp = array_namespace(block.scores)
-            wide = accumulator_dtype(block.scores)
-            yield xp.astype(loss(block), wide), block.weight
+        wide = accumulator_dtype(block.scores)
+        return array_namespace(block.scores).astype(loss(block), wide), block.weight
+
+    return Terms(table, losses)
 
 
-def mean_over(table: ScoreTable, loss: Loss) -> MeanSum:
+def mean_over(terms: Terms) -> MeanSum:
     """The weighted sum of a loss over a table."""
-    total, mass = 0.0, 0.0
-    for values, weight in losses_of(table, loss):
+
+    def sums(window: Window) -> tuple[float, float]:
+        values, weight = terms.losses(window)
         xp = array_namespace(values)
-        weighted = values if weight is None else values * weight
-        total += float(xp.sum(weighted))
-        mass += float(values.shape[0] if weight is None else xp.sum(weight))
+        if weight is None:
+            return float(xp.sum(values)), float(values.shape[0])
+        return float(xp.sum(values * weight)), float(xp.sum(weight))
+
+    total, mass = 0.0, 0.0
+    for part_total, part_mass in terms.parts(sums):
+        total += part_total
+        mass += part_mass
     return MeanSum(total, mass)
 
 
-def samples_over(table: ScoreTable, loss: Loss) -> MeanSamples:
+def samples_over(terms: Terms) -> MeanSamples:
     """The loss of every sample, for resampling."""
-    parts = list(losses_of(table, loss))
+    parts = list(terms.parts(terms.losses))
     weights = [to_numpy(weight) for _, weight in parts if weight is not None]
-    values = [to_numpy(values) for values, _ in parts]
     return MeanSamples(
-        np.concatenate(values) if values else np.zeros(0),
+        np.concatenate([to_numpy(values) for values, _ in parts]),
         np.concatenate(weights) if weights else None,
     )
 
@@ -67,11 +91,11 @@ def means(terms: Callable[..., Terms]) -> dict[str, Any]:
 
     @wraps(terms)
     def statistic(*data: Any, **options: Any) -> MeanSum:
-        return mean_over(*terms(*data, **options))
+        return mean_over(terms(*data, **options))
 
     @wraps(terms)
     def samples(*data: Any, **options: Any) -> MeanSamples:
-        return samples_over(*terms(*data, **options))
+        return samples_over(terms(*data, **options))
 
     return {"statistic": statistic, "compute": mean_of_state, "samples": samples}
 
@@ -107,15 +131,16 @@ def log_loss_terms(
     else:
         raise InputError(f"eps must be 'auto' or in [0, 0.5), got {eps!r}.")
 
-    def loss(block: Block) -> Array:
-        p = xp.astype(pick(block.scores, block.codes), accumulator_dtype(block.scores))
-        p = xp.clip(p, floor, 1 - floor)
+    def losses(window: Window) -> tuple[Array, Array | None]:
+        p, weight = proba_of_truth(table, window)
+        p = xp.clip(xp.astype(p, accumulator_dtype(p)), floor, 1 - floor)
         if floor > 0:
-            return -xp.log(p)
+            return -xp.log(p), weight
         possible = p > 0
-        return xp.where(possible, -xp.log(xp.where(possible, p, 1.0)), np.inf)
+        values = -xp.log(xp.where(possible, p, 1.0))
+        return xp.where(possible, values, np.inf), weight
 
-    return table, loss
+    return Terms(table, losses, WHOLE_ROWS if has_rows(table) else LARGE_BLOCK)
 
 
 @streams_with(**means(log_loss_terms))
@@ -193,7 +218,7 @@ def log_loss(
         eps=eps,
         ignore_index=ignore_index,
     )
-    return mean_over(*terms).mean
+    return mean_over(terms).mean
 
 
 def brier_score_terms(
@@ -224,7 +249,7 @@ def brier_score_terms(
         squares = xp.sum(p * p, axis=0) - (1.0 - missed) ** 2 + missed**2
         return squares / 2 if half else squares
 
-    return table, loss
+    return terms_of_blocks(table, loss)
 
 
 @streams_with(**means(brier_score_terms))
@@ -303,4 +328,4 @@ def brier_score_loss(
         scale_by_half=scale_by_half,
         ignore_index=ignore_index,
     )
-    return mean_over(*terms).mean
+    return mean_over(terms).mean

@@ -4,9 +4,11 @@ from math import isfinite
 from typing import Any
 
 import numpy as np
+from scipy.linalg.blas import dasum
 
 from skuq._core._accumulator import MeanSum
 from skuq._core._arrays import Array, array_namespace, is_numpy_array
+from skuq._core._threads import Scratch
 from skuq.exceptions import InputError
 from skuq.metrics._proper import mean_of_state
 from skuq.metrics._regression_inputs import (
@@ -16,8 +18,12 @@ from skuq.metrics._regression_inputs import (
     check_finite,
     check_levels,
     sample_table,
+    total_of,
 )
 from skuq.metrics._streaming import streams_with
+
+CACHED = 2**17  # values that are read with long strides at a time
+WINDOW = 2**21
 
 
 def quantile_table(
@@ -46,36 +52,53 @@ def pinball_sum(
     # max(q e, (q - 1) e) is (q - 1/2) e + |e| / 2.
     tilt = (levels.reshape(-1) - 0.5) / levels.size
 
-    spaces: list[np.ndarray] = []  # fresh memory costs more than the arithmetic
+    scratch = Scratch()
 
     def sums(weight: Array | None, y: Array, quantiles: Array) -> tuple[float, float]:
         xp = array_namespace(quantiles)
-        weight = xp.ones_like(y) if weight is None else weight
         quantiles = quantiles[None, :] if quantiles.ndim == 1 else quantiles
-        if not is_numpy_array(quantiles):
-            error = y - quantiles
-            tilted = beside(tilt, error) @ (error @ weight)
-            absolute = xp.sum(xp.abs(error) @ weight)
+        if is_numpy_array(quantiles):
+            sums_of = _sums_of_errors(y, quantiles, weight, tilt, scratch)
+            tilted, absolute = sums_of
         else:
-            space = spaces.pop() if spaces else np.empty(0)
-            if space.size < quantiles.size:
-                space = np.empty(quantiles.size)
-            error = space[: quantiles.size].reshape(quantiles.shape)
-            with np.errstate(invalid="ignore"):  # infinity is refused below
-                np.subtract(y, quantiles, out=error)
-                tilted = tilt @ (error @ weight)
-                np.abs(error, out=error)
-                absolute = (error @ weight).sum()
-            spaces.append(space)
+            error = y - quantiles
+            share = xp.ones_like(y) if weight is None else weight
+            tilted = beside(tilt, error) @ (error @ share)
+            absolute = xp.sum(xp.abs(error) @ share)
         total = float(tilted + absolute / (2 * levels.size))
         if not isfinite(total):
             check_finite(y, "y_true")
             check_finite(quantiles, "y_quantiles")
-        return total, float(xp.sum(weight))
+        return total, float(y.shape[0] if weight is None else xp.sum(weight))
 
-    parts = table.map(sums, checked=False, threads=True)
-    total, mass = (sum(column) for column in zip(*parts, strict=True))
-    return MeanSum(total, mass)
+    return total_of(table.map(sums, checked=False, threads=True, size=WINDOW))
+
+
+def _sums_of_errors(
+    y: np.ndarray,
+    quantiles: np.ndarray,
+    weight: np.ndarray | None,
+    tilt: np.ndarray,
+    scratch: Scratch,
+) -> tuple[float, float]:
+    """Sums of tilted and of absolute errors."""
+    n_levels, n = quantiles.shape
+    step = min(n, max(1, CACHED // n_levels))
+    tilted, absolute = 0.0, 0.0
+    with scratch.rows(n_levels, step) as space, np.errstate(invalid="ignore"):
+        for i in range(0, n, step):
+            cut = slice(i, min(i + step, n))
+            error = space.reshape(-1)[: n_levels * (cut.stop - i)]
+            rows = error.reshape(n_levels, -1)
+            np.subtract(y[cut], quantiles[:, cut], out=rows)
+            if weight is None:
+                tilted += tilt @ rows.sum(axis=1)
+                absolute += dasum(error)
+            else:
+                tilted += tilt @ (rows @ weight[cut])
+                np.abs(rows, out=rows)
+                absolute += (rows @ weight[cut]).sum()
+    return tilted, absolute
 
 
 @streams_with(pinball_sum, mean_of_state)

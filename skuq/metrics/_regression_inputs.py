@@ -5,8 +5,9 @@ come first, `(n_members, n_samples, *output)`, and quantiles on axis 1, `(n_samp
 n_levels, *output)`.  Inside, a block has one column per observed value.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, TypeVar
 
 import numpy as np
@@ -26,7 +27,7 @@ from skuq._core._arrays import (
 )
 from skuq._core._blocks import HOST_BLOCK, LEAST, ScoreTable, Window
 from skuq._core._checks import check_weight
-from skuq._core._threads import SHARED_BLOCK, map_items
+from skuq._core._threads import SHARED_BLOCK, Scratch, map_items
 from skuq.exceptions import InputError, NoSamplesError
 
 Result = TypeVar("Result")
@@ -61,14 +62,15 @@ class SampleTable:
         *,
         checked: bool = True,
         threads: bool = False,
+        size: int = SHARED_BLOCK,
     ) -> Iterator[Result]:
         """The results of ``function(weight, *blocks)`` for all blocks, in order.
 
         A block is float64, `(m,)`, or `(n_rows, m)` where there are several values for
         an observed one; weight is `(m,)` or None.  The m follow one another in the
         order of the flattened observed values.  With ``checked=False`` NaN and infinity
-        are left to `function`.  With `threads`, large windows are worked on side by
-        side, as views of the arrays where they are float64.
+        are left to `function`.  With `threads`, windows of `size` values are worked on
+        side by side, as views of the arrays where they are float64.
         """
         widest = max(self.columns.values(), key=lambda table: table.n_columns)
 
@@ -82,11 +84,8 @@ class SampleTable:
 
         shared = threads and is_numpy_array(widest.scores)
         if shared:
-            windows, large = (
-                widest.windows(SHARED_BLOCK),
-                widest.n_scores > SHARED_BLOCK,
-            )
-            return map_items(part, windows, threads=large)
+            large = widest.n_scores > SHARED_BLOCK
+            return map_items(part, widest.windows(size), threads=large)
         # Few operations each, so larger windows pay; threads only wait for one another.
         size = max(2 * HOST_BLOCK, LEAST * widest.n_columns)
         return map(part, widest.windows(size))
@@ -157,14 +156,51 @@ def mean_loss(table: SampleTable, loss: Callable[..., Array]) -> MeanSum:
     """The weighted sum of ``loss(*blocks)``, which has one value per column."""
 
     def sums(weight: Array | None, *blocks: Array) -> tuple[float, float]:
-        values = loss(*blocks)
-        xp = array_namespace(values)
-        if weight is None:
-            return float(xp.sum(values)), float(values.shape[0])
-        return float(xp.sum(values * weight)), float(xp.sum(weight))
+        return weighted_sum(loss(*blocks), weight)
 
+    return total_of(table.map(sums))
+
+
+def mean_loss_in_place(
+    table: SampleTable, loss: Callable[..., Array], n_rows: int
+) -> MeanSum:
+    """The same, of a loss that is infinite or NaN where a value is, by threads.
+
+    `loss` takes the blocks and, for each of `n_rows` results that it holds at a time, a
+    dict to pass to the function of the array library: in numpy, ``out`` for the memory.
+    """
+    scratch = Scratch()
+
+    def sums(weight: Array | None, *blocks: Array) -> tuple[float, float]:
+        if not is_numpy_array(blocks[0]):
+            found = weighted_sum(loss(*blocks, *({},) * n_rows), weight)
+        else:
+            with (
+                scratch.rows(n_rows, blocks[0].size) as rows,
+                np.errstate(invalid="ignore"),  # infinity is refused below
+            ):
+                outs = [{"out": row} for row in rows]
+                found = weighted_sum(loss(*blocks, *outs), weight)
+        if not isfinite(found[0]):
+            for name, block in zip(table.columns, blocks, strict=True):
+                check_finite(block, name)
+        return found
+
+    return total_of(table.map(sums, checked=False, threads=True))
+
+
+def weighted_sum(values: Array, weight: Array | None) -> tuple[float, float]:
+    """The sum of values times their weights, and that of the weights."""
+    xp = array_namespace(values)
+    if weight is None:
+        return float(xp.sum(values)), float(values.shape[0])
+    return float(xp.sum(values * weight)), float(xp.sum(weight))
+
+
+def total_of(sums: Iterable[tuple[float, float]]) -> MeanSum:
+    """The mean of all blocks from the sums of each."""
     total, weight = 0.0, 0.0
-    for part_total, part_weight in table.map(sums):
+    for part_total, part_weight in sums:
         total += part_total
         weight += part_weight
     return MeanSum(total, weight)

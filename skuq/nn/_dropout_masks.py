@@ -4,6 +4,8 @@ Notation: p the share that is dropped, n the rows of a batch.
 """
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -12,6 +14,16 @@ from torch import Tensor
 
 MEMORY = 2**26  # bytes of masks that are kept for the next batch
 STEPS = 2**32  # p is rounded to a multiple of 1 / STEPS
+
+
+class Wanted(NamedTuple):
+    """A mask that a pass asked for: the `call`-th of its layer."""
+
+    layer: str
+    call: int
+    p: float
+    shape: tuple[int, ...]
+    device: torch.device
 
 
 class Masks:
@@ -25,8 +37,11 @@ class Masks:
         self.seed = seed
         self.shared = shared
         self.n_rows = 1
-        self._draw = 0
+        self.wanted: list[Wanted] = []  # in this pass, in order
+        self._draws: Sequence[int] = (0,)
         self._batch = 0
+        self._lane: Tensor | None = None
+        self._given: Iterator[Tensor] | None = None
         self._calls: Counter[str] = Counter()
         self._kept: dict[tuple[object, ...], Tensor] = {}
         self._bytes = 0
@@ -37,10 +52,24 @@ class Masks:
         """Whether a layer had two masks, while `seen` was kept."""
         return any(len(masks) > 1 for masks in (self.seen or {}).values())
 
-    def start(self, draw: int, n_rows: int, batch: int) -> None:
-        """Begin a pass of the network."""
-        self._draw, self.n_rows, self._batch = draw, n_rows, batch
+    def start(
+        self,
+        draws: Sequence[int],
+        n_rows: int,
+        batch: int,
+        *,
+        lane: Tensor | None = None,
+        given: Iterator[Tensor] | None = None,
+    ) -> None:
+        """Begin a pass of the network.
+
+        A pass of several `draws` runs under `vmap`, and `lane` is the place of the
+        current one among them.  `given` are the masks, where they are drawn already.
+        """
+        self._draws, self.n_rows, self._batch = draws, n_rows, batch
+        self._lane, self._given = lane, given
         self._calls.clear()
+        self.wanted = []
 
     def factors(
         self, layer: str, p: float, shape: tuple[int, ...], x: Tensor
@@ -51,17 +80,31 @@ class Masks:
 
     def keep(self, layer: str, p: float, shape: tuple[int, ...], x: Tensor) -> Tensor:
         """True where this call of `layer` keeps a unit; on the device of `x`."""
-        call = self._calls[layer]
+        wanted = Wanted(layer, self._calls[layer], p, shape, x.device)
         self._calls[layer] += 1
-        entropy = [self.seed, self._draw, crc32(layer.encode()), call]
+        self.wanted.append(wanted)
+        masks = self.drawn(wanted) if self._given is None else next(self._given)
+        if self._lane is None:
+            return masks
+        return masks.index_select(0, self._lane[None].to(masks.device))[0]
+
+    def drawn(self, wanted: Wanted) -> Tensor:
+        """A mask of the current draw, or those of all current draws along axis 0."""
+        if len(self._draws) == 1 and self._lane is None:
+            return self._mask(self._draws[0], wanted)
+        return torch.stack([self._mask(draw, wanted) for draw in self._draws])
+
+    def _mask(self, draw: int, wanted: Wanted) -> Tensor:
+        layer, call, p, shape, device = wanted
+        entropy = [self.seed, draw, crc32(layer.encode()), call]
         entropy += [] if self.shared else [self._batch]
-        key = (*entropy, p, shape, x.device)
+        key = (*entropy, p, shape, device)
         if key in self._kept:
             return self._kept[key]
         mask = draw_mask(entropy, p, shape)
         if self.seen is not None:
             self.seen.setdefault((layer, call), set()).add(hash(mask.numpy().tobytes()))
-        mask = mask.to(x.device)
+        mask = mask.to(device)
         if not self.shared:
             return mask
         if self._bytes + mask.nbytes <= MEMORY:

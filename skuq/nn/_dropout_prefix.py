@@ -5,7 +5,7 @@ dropped, and of the costly functions between them; the rest is computed again.  
 recording serves one batch.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,6 +90,22 @@ class Prefix:
         self._next += 1
         return map_tensors(torch.clone, output) if number in self.copied else output
 
+    @property
+    def tensors(self) -> list[Tensor]:
+        """All that was recorded."""
+        return tensors_of([record.output for record in self._records])
+
+    def holding(self, tensors: Sequence[Tensor]) -> "Prefix":
+        """The same recording of other tensors, in the order of `tensors`."""
+        copy = Prefix(self.copied)
+        outputs = rebuilt([record.output for record in self._records], tensors)
+        copy._records = [
+            Record(record.module, record.parent, output, _versions(output))
+            for record, output in zip(self._records, outputs, strict=True)
+        ]
+        copy.replaying = True
+        return copy
+
     def changed(self) -> frozenset[int]:
         """Numbers of the outputs that were changed in place after they were noted."""
         return frozenset(
@@ -136,6 +152,12 @@ def map_tensors(function: Callable[[Tensor], Any], value: Any) -> Any:
         named = hasattr(value, "_fields")
         return type(value)(*parts) if named else type(value)(parts)
     return value
+
+
+def rebuilt(value: Any, tensors: Sequence[Tensor]) -> Any:
+    """`value` with other tensors, in the order of `tensors_of`."""
+    others = iter(tensors)
+    return map_tensors(lambda _: next(others), value)
 
 
 def tensors_of(value: Any) -> list[Tensor]:
