@@ -22,6 +22,8 @@ from pathlib import Path
 SLOW = 10.0  # seconds; an entrant whose first run took longer is timed once
 SMALL = 2**20  # bytes; against a smaller input, pages and thread stacks drown the rest
 M_ARENA_MAX = -8  # a name of mallopt in glibc
+M_MMAP_THRESHOLD = -3  # of mallopt, in malloc.h
+FRESH_THRESHOLD, USED_THRESHOLD = 2**17, 2**25  # glibc's at the start, and its largest
 CLEAR_REFS = Path("/proc/self/clear_refs")
 CPU_TIMES = Path("/proc/stat")
 THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -125,12 +127,18 @@ def peak_extra_bytes(call):
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return peak
+    libc = ctypes.CDLL(None)
+    # As in a fresh process: arrays are mapped one by one and given back when freed. In
+    # one that has run for a while glibc keeps them, which counts them twice.
+    libc.mallopt(M_MMAP_THRESHOLD, FRESH_THRESHOLD)
     # Memory freed earlier but not yet given back would hide what the call takes.
-    ctypes.CDLL(None).malloc_trim(0)
+    libc.malloc_trim(0)
     CLEAR_REFS.write_text("5")  # sets the high-water mark to the present size
     before = _status_bytes("VmHWM")
     call()
-    return _status_bytes("VmHWM") - before
+    peak = _status_bytes("VmHWM")
+    libc.mallopt(M_MMAP_THRESHOLD, USED_THRESHOLD)
+    return peak - before
 
 
 def _status_bytes(field):

@@ -98,15 +98,15 @@ class ScoreTable:
         weight = None if self.weight is None else self.weight[cut, ...]
         return replace(self, scores=self.scores[cut, ...], codes=codes, weight=weight)
 
-    def windows(self, size: int | None = None) -> Iterator[Window]:
+    def windows(self, size: int | None = None, most: int = MOST) -> Iterator[Window]:
         """Windows in order, each of about `size` scores, by default one block.
 
-        On the host no more than `MOST` samples, whose temporaries stay small.
+        On the host of no more than `most` columns, whose temporaries stay small.
         """
         if not _on_host(self.scores):
             size = ACCELERATOR_BLOCK
         elif size is not None:
-            size = min(size, MOST * self.n_columns)
+            size = min(size, most * self.n_columns)
         return _windows(
             self.scores.shape, size or max(HOST_BLOCK, LEAST * self.n_columns)
         )
