@@ -6,10 +6,10 @@ Run it with::
     python -m benchmarks.failure_prediction --seeds 3
 
 For each seed, a classifier is trained, and all confidences rate its answers on the test
-set.  ``--epochs`` and ``--confidence-epochs`` make it shorter, ``--targets`` adds other
-targets of TCP.  Without data
-there is the table of the user guide: where there is something to learn among the digits
-of scikit-learn, and where there is not.
+set.  TCP is that of the paper; "residual" is one that starts at the largest
+probability.  ``--epochs`` and ``--confidence-epochs`` make it shorter, ``--targets``
+adds other targets.  Without data there is the table of the user guide: where there is
+something to learn among the digits of scikit-learn, and where there is not.
 """
 
 import argparse
@@ -109,18 +109,23 @@ def print_set(name, options):
         )
         rating = {"ignore_index": benchmark.void}
         models = confidences(model, seed, options.targets, learned | rating)
-        runs.append(rate(models, train, test, rating))
+        lesson = (train[0][..., ::-1].copy(), train[1]) if benchmark.mirrored else train
+        runs.append(rate(models, train, lesson, test, rating))
         print_columns([(key, *texts(values[:-1])) for key, values in runs[-1].items()])
     print_table(runs, PAPER[name])
     print_intervals(runs)
 
 
-def rate(models, train, test, rating):
-    """The scores of every confidence in the same answers, with seconds, by name."""
+def rate(models, train, lesson, test, rating):
+    """The scores of every confidence in the same answers, with seconds, by name.
+
+    TCP learns from `lesson`, the others from what the classifier was trained on.
+    """
     found = {}
     for name, model in models.items():
         start = time.perf_counter()
-        confidence = model.fit(*train).predict_confidence(test[0])
+        model.fit(*lesson if isinstance(model, TCPConfidence) else train)
+        confidence = model.predict_confidence(test[0])
         scores = error_detection_scores(
             test[1],
             model.predict_proba(test[0]),
@@ -142,12 +147,13 @@ def confidences(model, seed, targets, learned):
     if learned["ignore_index"] is None:  # distances are for one label per sample
         baselines["TrustScore"] = TrustScore(model)
     learned = learned | {"random_state": seed}
-    return baselines | {
-        "TCP" if target == "tcp" else f"TCP, {target}": TCPConfidence(
-            model, target=target, **learned
+    for target in targets:
+        name = "TCP" if target == "tcp" else f"TCP, {target}"
+        baselines[name] = TCPConfidence(model, target=target, **learned)
+        baselines[f"{name}, residual"] = TCPConfidence(
+            model, target=target, residual=True, **learned
         )
-        for target in targets
-    }
+    return baselines
 
 
 def print_table(runs, paper):

@@ -30,15 +30,18 @@ class Reading(NamedTuple):
     layer: str
 
 
-def read(model, X, layer, classes=None, n_samples=None, max_bytes=inf):
+def read(
+    model, X, layer, classes=None, n_samples=None, max_bytes=inf, *, with_odds=False
+):
     """Features and probabilities of samples, in one pass through a network.
 
     `layer` names the part of a network whose input is taken, or, of any other
     classifier, "input", "proba" or "both"; "auto" takes the last layer with weights,
     or both.  Classes that the model misses get columns of zeros.  Where `n_samples`
-    says how many there are, features of more than `max_bytes` come in a file.
+    says how many there are, features of more than `max_bytes` come in a file.  With
+    `with_odds` the log-odds of the largest probability are the last feature.
     """
-    parts = readings(model, X, layer, classes)
+    parts = readings(model, X, layer, classes, with_odds=with_odds)
     if n_samples is None:
         all_features, all_proba, layers = zip(*parts, strict=True)
         return Reading(
@@ -53,8 +56,23 @@ def read(model, X, layer, classes=None, n_samples=None, max_bytes=inf):
     return Reading(features.filled(), proba.filled(), layer)
 
 
-def readings(model, X, layer, classes=None):
+def readings(model, X, layer, classes=None, *, with_odds=False):
     """The same, a batch of a network at a time; of any other classifier all at once."""
+    for reading in _readings(model, X, layer, classes):
+        if with_odds:
+            parts = reading.features, log_odds(reading.proba)
+            reading = reading._replace(features=np.concatenate(parts, axis=1))
+        yield reading
+
+
+def log_odds(proba):
+    """Those of the largest probability, as a single column in single precision."""
+    rounding = np.finfo(np.float32).eps / 2
+    top = np.minimum(proba.max(axis=1, keepdims=True).astype(np.float64), 1 - rounding)
+    return (np.log(top) - np.log1p(-top)).astype(np.float32)
+
+
+def _readings(model, X, layer, classes):
     inner, inputs = innermost(model, X)
     if has_layers(inner):
         yield from _net_readings(net_of(inner), inputs, layer)

@@ -55,6 +55,9 @@ class TCPConfidence(ConfidenceClassifier):
         one for maps.  An instance is copied and gets new weights.
     hidden_layer_sizes : tuple of int, default=(400, 400, 400, 400)
         Of the network that is made if `module` is None.
+    residual : bool, default=False
+        Learn what is to be added to the log-odds of the largest probability, which is
+        what training starts at; the paper starts at nothing.
     error_weight : float or "balanced", default=1.0
         Weight of an error in the loss; "balanced" gives all errors together that of
         all right answers.
@@ -133,6 +136,12 @@ class TCPConfidence(ConfidenceClassifier):
     precision, and a temporary file in place of memory changes no result.  Features with
     more positions than answers are averaged over them.
 
+    With `residual` the confidence is the logistic function of ``a o + b f``: o the
+    log-odds of the largest probability, f what the second network gives, and a and b
+    two numbers that start at 1 and 0.  A classifier whose probabilities find its errors
+    well leaves little to learn, and a second network that starts at nothing may find
+    fewer of them; this one starts with as many.
+
     Fine-tuning [1]_ starts at the trained second network.  The copy of the classifier
     is in evaluation mode too, and gives features only: targets and answers are those of
     the classifier, which does not change.  Then every pass runs the network, and takes
@@ -170,6 +179,7 @@ class TCPConfidence(ConfidenceClassifier):
         layer="auto",
         module=None,
         hidden_layer_sizes=(400, 400, 400, 400),
+        residual=False,
         error_weight=1.0,
         cv=None,
         fine_tune_epochs=0,
@@ -190,6 +200,7 @@ class TCPConfidence(ConfidenceClassifier):
         self.layer = layer
         self.module = module
         self.hidden_layer_sizes = hidden_layer_sizes
+        self.residual = residual
         self.error_weight = error_weight
         self.cv = cv
         self.fine_tune_epochs = fine_tune_epochs
@@ -219,6 +230,7 @@ class TCPConfidence(ConfidenceClassifier):
             self.layer,
             n_samples=len(y),
             max_bytes=self.max_feature_bytes,
+            with_odds=self.residual,
         )
         codes, counts = self._codes(y, proba)
         rows = np.ones(len(proba), dtype=bool)
@@ -240,9 +252,10 @@ class TCPConfidence(ConfidenceClassifier):
         lesson = lessons(target, weight_of(right, counts, self.error_weight))
         self.confidence_net_ = self._network(own_seed)
         self.confidence_net_.fit(torch.from_numpy(features), lesson)
-        self._fine_tune(X, np.flatnonzero(rows), lesson, tuning_seed)
+        odds = torch.from_numpy(features[:, -1:]) if self.residual else None
+        self._fine_tune(X, np.flatnonzero(rows), lesson, odds, tuning_seed)
 
-    def _fine_tune(self, X, rows, lesson, seed):
+    def _fine_tune(self, X, rows, lesson, odds, seed):
         self.encoder_, self.fine_tune_losses_ = None, []
         if self.fine_tune_epochs:
             tuning = FineTuning(
@@ -254,22 +267,36 @@ class TCPConfidence(ConfidenceClassifier):
                 seed=seed,
             )
             self.encoder_, self.fine_tune_losses_ = tuning.copy_of(
-                self.estimator_, X, rows, lesson
+                self.estimator_, X, rows, lesson, odds
             )
 
     def _confidence(self, X):
-        model = self.estimator_
-        if self.encoder_ is not None:
-            model, (_, X) = self.encoder_, innermost(model, X)
         parts = [
-            self.confidence_net_.predict_confidence(torch.from_numpy(part.features))
-            for part in readings(model, X, self.layer_)
+            self.confidence_net_.predict_confidence(torch.from_numpy(features))
+            for features in self._features(X)
         ]
         return np.concatenate(parts)
+
+    def _features(self, X):
+        """What the second network sees, a batch at a time."""
+        odds = {"with_odds": self.residual}
+        own = readings(self.estimator_, X, self.layer_, **odds)
+        if self.encoder_ is None:
+            yield from (part.features for part in own)
+            return
+        inputs = innermost(self.estimator_, X)[1]
+        tuned = readings(self.encoder_, inputs, self.layer_, **odds)
+        if not self.residual:
+            yield from (part.features for part in tuned)
+            return
+        for mine, theirs in zip(tuned, own, strict=True):  # the odds are of the answers
+            mine.features[:, -1] = theirs.features[:, -1]
+            yield mine.features
 
     def _network(self, seed):
         return ConfidenceNet(
             self.module,
+            residual=self.residual,
             cross_entropy=self.target == "error",
             hidden_layer_sizes=self.hidden_layer_sizes,
             optimizer=self.optimizer,
@@ -304,7 +331,9 @@ class TCPConfidence(ConfidenceClassifier):
             X_train, y_train = rows_of(self.estimator, X, y, train)
             held_out, _ = rows_of(self.estimator, X, y, test, train)
             model = refitted(self.estimator, X_train, y_train, seed)
-            found = read(model, held_out, self.layer_, self.classes_)
+            found = read(
+                model, held_out, self.layer_, self.classes_, with_odds=self.residual
+            )
             proba[test], rows[test] = found.proba, True
             if not is_network:
                 features[test] = found.features

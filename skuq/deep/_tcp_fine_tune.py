@@ -37,10 +37,11 @@ class FineTuning:
         self.verbose = verbose
         self.seed = seed
 
-    def copy_of(self, model, X, rows, lesson):
+    def copy_of(self, model, X, rows, lesson, odds=None):
         """The copy after training, and the mean loss of every epoch.
 
-        `rows` says which samples of `X` the entries of `lesson` belong to.
+        `rows` says which samples of `X` the entries of `lesson` belong to, and those of
+        `odds`, a last feature that the copy does not change.
         """
         model, X = innermost(model, X)
         encoder = deepcopy(model)
@@ -51,11 +52,11 @@ class FineTuning:
             seeded(self.seed, self.confidence_net.device_),
             evaluating(net.module),
         ):
-            losses = self._train(net, model, X, torch.as_tensor(rows), lesson)
+            losses = self._train(net, model, X, torch.as_tensor(rows), lesson, odds)
         net.module.zero_grad(set_to_none=True)
         return encoder, losses
 
-    def _train(self, net, model, X, rows, lesson):
+    def _train(self, net, model, X, rows, lesson, odds):
         own = self.confidence_net.net_
         optimizer = self._optimizer(net)
         schedule = CosineAnnealingLR(optimizer, self.epochs)
@@ -67,7 +68,8 @@ class FineTuning:
                 for some in torch.randperm(len(rows)).split(own.batch_size):
                     inputs, _ = rows_of(model, X, None, rows[some].numpy())
                     optimizer.zero_grad()
-                    loss = self._loss(net, tap, inputs, lesson[some])
+                    own_odds = None if odds is None else odds[some]
+                    loss = self._loss(net, tap, inputs, lesson[some], own_odds)
                     optimizer.step()
                     total += loss * len(some)
                 schedule.step()
@@ -79,15 +81,18 @@ class FineTuning:
             own.module_.eval()
         return losses
 
-    def _loss(self, net, tap, inputs, lesson):
+    def _loss(self, net, tap, inputs, lesson, odds):
         """The mean loss of a step, with its gradients; batches are those of the net."""
         own, total, start = self.confidence_net.net_, 0.0, 0
         for batch in net.batches(inputs):
             out = net.forward(batch)
             features = per_answer(tap.taken(), out).float()
-            part = lesson[start : start + len(features)].to(own.device)
+            cut = slice(start, start + len(features))
             start += len(features)
-            logit = own.module_(features.to(own.device))
+            features, part = features.to(own.device), lesson[cut].to(own.device)
+            if odds is not None:
+                features = torch.cat([features, odds[cut].to(own.device)], dim=1)
+            logit = own.module_(features)
             loss = own.criterion_(logit, part) * (len(part) / len(lesson))
             loss.backward()
             total += loss.item()

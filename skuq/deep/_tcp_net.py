@@ -37,17 +37,37 @@ class Lesson(nn.Module):
         return (weight * loss).mean()
 
 
+class Correction(nn.Module):
+    """What a network adds to the last feature, which is a logit already.
+
+    At the start it adds nothing.
+    """
+
+    def __init__(self, module):
+        super().__init__()
+        self.module = module
+        self.slope = nn.Parameter(torch.ones(()))
+        self.gain = nn.Parameter(torch.zeros(()))
+
+    def forward(self, features):
+        """The corrected logit."""
+        added = answers(self.module(features[:, :-1]), features.ndim - 1)
+        return self.slope * features[:, -1] + self.gain * added
+
+
 class ConfidenceNet(OwnNet):
     """A network from features to the logit of a confidence.
 
     Fitted on features `(n_samples, n_features, *spatial)` and lessons `(n_samples, 2,
-    *spatial)`, targets and weights; both are tensors.
+    *spatial)`, targets and weights; both are tensors.  With `residual` the last feature
+    is a logit that the network corrects.
     """
 
     def __init__(
         self,
         module,
         *,
+        residual,
         cross_entropy,
         hidden_layer_sizes,
         optimizer,
@@ -60,6 +80,7 @@ class ConfidenceNet(OwnNet):
         random_state,
     ):
         self.module = module
+        self.residual = residual
         self.cross_entropy = cross_entropy
         self.hidden_layer_sizes = hidden_layer_sizes
         self.optimizer = optimizer
@@ -77,6 +98,7 @@ class ConfidenceNet(OwnNet):
         return answers(logit, features.ndim - 1).sigmoid().numpy()
 
     def _built(self, X, y):
+        X = X[:, :-1] if self.residual else X
         module = self._own(X, y) if self.module is None else self._network(X, 1)
         found, wanted = self._trial(module, X), (2, *X.shape[2:])
         if found not in (wanted, (2, 1, *X.shape[2:])):
@@ -85,6 +107,8 @@ class ConfidenceNet(OwnNet):
                 f"{(2, *X.shape[1:])}: it must give one logit for each sample or "
                 f"position, (2, 1{''.join(f', {n}' for n in X.shape[2:])})."
             )
+        if self.residual:
+            module = Correction(module)
         return module, Lesson(self.cross_entropy), y
 
     def _own(self, X, y):
