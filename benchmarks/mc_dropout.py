@@ -5,6 +5,7 @@ images.  "loop" is skorch's own way, ``forward(training=True)`` T times; "dropou
 switches dropout alone to training, T full passes; "repeat" does that once on the batch
 repeated T times, as torch-uncertainty does.  The floor is what no method can go below:
 the layers before the first dropout once, those behind it T times, and nothing else.
+With a GPU all networks are there, and all images start on the host.
 
     python -m benchmarks.mc_dropout
 """
@@ -23,6 +24,7 @@ from skuq.deep import (
 from skuq.uncertainty import MemberStatistics
 
 REPEATS = 5
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 class UNet(nn.Module):
@@ -140,22 +142,21 @@ def _skuq(net, X, n_draws, classify):
 
 
 def _floor(net, X, n_draws, classify):
-    x = torch.from_numpy(X)
-
     def call():
         net.eval()
         with torch.inference_mode():
-            parts = net.before(x)
+            parts = net.before(torch.from_numpy(X).to(DEVICE))
             for _ in range(n_draws):
                 out = net.behind(parts)
-        return out
+        return out.cpu()
 
     return call
 
 
 def _skorch(net, X, n_draws, classify):
     kind = NeuralNetClassifier if classify else NeuralNetRegressor
-    model = kind(net, batch_size=len(X), iterator_train__shuffle=False).initialize()
+    options = {"batch_size": len(X), "device": DEVICE}
+    model = kind(net, iterator_train__shuffle=False, **options).initialize()
 
     def call():
         draws = (model.forward(X, training=True).detach() for _ in range(n_draws))
@@ -165,10 +166,9 @@ def _skorch(net, X, n_draws, classify):
 
 
 def _dropout_loop(net, X, n_draws, classify):
-    x = torch.from_numpy(X)
-
     def call():
         _drop_only(net)
+        x = torch.from_numpy(X).to(DEVICE)
         with torch.inference_mode():
             return _means((net(x) for _ in range(n_draws)), classify)
 
@@ -176,10 +176,9 @@ def _dropout_loop(net, X, n_draws, classify):
 
 
 def _repeat(net, X, n_draws, classify):
-    x = torch.from_numpy(X)
-
     def call():
         _drop_only(net)
+        x = torch.from_numpy(X).to(DEVICE)
         with torch.inference_mode():
             out = net(x.repeat((n_draws,) + (1,) * (x.ndim - 1)))
         return _means(out.reshape(n_draws, len(x), *out.shape[1:]), classify)
@@ -202,7 +201,7 @@ def _means(outputs, classify):
         p = out.softmax(1) if classify else out
         second = p * p.clamp_min(1e-30).log() if classify else p * p
         total, squares, n = total + p, squares + second, n + 1
-    return (total / n).numpy(), (squares / n).numpy()
+    return (total / n).cpu().numpy(), (squares / n).cpu().numpy()
 
 
 def _quality(result):
@@ -218,11 +217,12 @@ def _quality(result):
 def main():
     """Run the races."""
     print_setting(["torch", "skorch"])
+    print(f"networks are on: {DEVICE}")
     rng = np.random.default_rng(0)
     for title, (make, shape, classify) in CASES.items():
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            net = make()
+            net = make().to(DEVICE)
         X = rng.normal(size=shape).astype(np.float32)
         for n_draws in (30, 50):
             results = race(entrants(net, X, n_draws, classify), repeats=REPEATS)

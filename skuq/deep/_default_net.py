@@ -7,6 +7,7 @@ from torch import nn
 
 from skuq.deep._mlp import mlp
 from skuq.deep._scaling import standard
+from skuq.deep._torch_base import device_named
 from skuq.deep._training import seeded, seeds
 
 N_HIDDEN = 100
@@ -36,26 +37,34 @@ class Rescale(nn.Module):
         return z * self.scale + self.center
 
 
-def trained(estimator, X, y, n_classes, seed, fit_params):
-    """A clone of `estimator`, or the network that its name stands for, trained."""
-    with seeded(seed, getattr(estimator, "device", "cpu")):
+def trained(estimator, X, y, n_classes, seed, fit_params, *, device=None):
+    """A clone of `estimator`, or the network that its name stands for, trained.
+
+    On `device`, or where the network says.
+    """
+    place = device_named(device or getattr(estimator, "device", "cpu"))
+    with seeded(seed, place):
         if estimator == "classifier":
             model = _classifier(X, n_classes)
         elif estimator == "regressor":
             model = _regressor(X, y)
         else:
             model = _seeded_where_free(clone(estimator), seed)
+        if device is not None:
+            model.set_params(**dict.fromkeys(_named(model, "device"), place))
         return model.fit(X, y, **fit_params)
 
 
 def _seeded_where_free(model, seed):
     """A model in which no `random_state` is None."""
-    free = sorted(
-        name
-        for name, value in model.get_params().items()
-        if name.split("__")[-1] == "random_state" and value is None
-    )
+    params = model.get_params()
+    free = [name for name in _named(model, "random_state") if params[name] is None]
     return model.set_params(**dict(zip(free, seeds(seed, len(free)), strict=True)))
+
+
+def _named(model, word):
+    """The parameters of a model and of what is in it that have this name."""
+    return sorted(name for name in model.get_params() if name.split("__")[-1] == word)
 
 
 def _classifier(X, n_classes):

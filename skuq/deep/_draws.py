@@ -5,6 +5,8 @@ from itertools import islice
 import torch
 from tqdm import tqdm
 
+from skuq.deep._torch_net import placed
+
 BLOCK = 10  # draws for all samples that are held in memory together
 
 
@@ -13,14 +15,16 @@ class Draws:
 
     `respond` makes a prediction of an output of the network: probabilities, values, or
     a tuple of means and variances.  Draws are numbered; an empty range of them stands
-    for the network without any dropout.
+    for the network without any dropout.  With a `device` the network is there while it
+    draws, and nowhere else.
     """
 
-    def __init__(self, net, sampler, X, respond, *, verbose=False):
+    def __init__(self, net, sampler, X, respond, *, device=None, verbose=False):
         self._net = net
         self._sampler = sampler
         self._X = X
         self._respond = respond
+        self._device = device
         self._verbose = verbose
 
     def members(self, numbers):
@@ -29,44 +33,54 @@ class Draws:
         What comes before the first dropout is kept for a single batch alone; with
         several, ten draws at a time are computed batch by batch.
         """
+        with placed(self._net, self._device):
+            yield from self._members(numbers)
+
+    def _members(self, numbers):
         if len(list(islice(self._net.batches(self._X), 2))) == 1:
-            for draws in self._batches(numbers):
+            for draws in self._batches(numbers, self._like):
                 yield from draws
             return
         for start in range(0, max(len(numbers), 1), BLOCK):
             block = [
-                list(draws) for draws in self._batches(numbers[start : start + BLOCK])
+                list(draws)
+                for draws in self._batches(numbers[start : start + BLOCK], self._like)
             ]
             for parts in zip(*block, strict=True):
                 yield _joined(parts)
 
     def statistics(self, numbers, empty):
-        """The statistics of all draws; `empty` makes those of none."""
-        parts = []
-        for draws in self._batches(numbers):
-            part = empty()
-            for draw in draws:
-                part.update(*(draw if isinstance(draw, tuple) else (draw,)))
-            parts.append(part)
-        return type(parts[0]).concatenate(parts)
+        """The statistics of all draws; `empty` makes those of none.
 
-    def _batches(self, numbers):
+        They are counted where the network runs, and only the result is fetched.
+        """
+        parts = []
+        with placed(self._net, self._device):
+            for draws in self._batches(numbers, lambda prediction: prediction):
+                part = empty()
+                for draw in draws:
+                    part.update(*(draw if isinstance(draw, tuple) else (draw,)))
+                parts.append(part)
+        return type(parts[0]).concatenate(parts).to(self._like(torch.empty(0)))
+
+    def _batches(self, numbers, convert):
         """The draws of one batch after the other."""
         bar = tqdm(disable=not self._verbose, unit="draw", desc="MC dropout")
         with bar:
             for index, batch in enumerate(self._net.batches(self._X)):
-                yield self._drawn(batch, numbers, index, bar)
+                outputs = self._outputs(batch, numbers, index, bar)
+                yield (convert(self._respond(output)) for output in outputs)
 
-    def _drawn(self, batch, numbers, index, bar):
+    def _outputs(self, batch, numbers, index, bar):
         if not numbers:
-            yield self._prediction(self._sampler.expected(batch))
+            yield self._sampler.expected(batch)
             return
         for output in self._sampler.draws(batch, numbers, index):
-            yield self._prediction(output)
+            yield output
             bar.update()
 
-    def _prediction(self, output):
-        return self._net.like(self._X, self._respond(output))
+    def _like(self, prediction):
+        return self._net.like(self._X, prediction)
 
 
 def _joined(parts):

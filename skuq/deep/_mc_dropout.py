@@ -68,6 +68,17 @@ class MCDropoutWrapper(EitherKind, MetaEstimatorMixin, BaseEstimator):
     tol : float, default=None
         Stop before `n_samples` draws when the standard error of every mean is at most
         this; looked at after every ten draws.  Then the number depends on `X`.
+    device : str or torch.device, default=None
+        Where to train and to predict: "cpu", "cuda", or "auto", a GPU if there is one.
+        None is where the network says: skorch's `device`, or that of the
+        `TorchModuleClassifier`.  A network that is trained already goes back
+        afterwards.
+    chunk_size : int, default=None
+        How many draws to compute in one pass; None is one on a CPU, and on a GPU the
+        fastest number, which is measured once for each network and shape of a batch.
+    compile : bool or str, default=False
+        Run what follows the first dropout through ``torch.compile``; a name is that of
+        a backend.  Compiling takes seconds, once for each network and shape of a batch.
     autocast : torch.dtype, default=None
         Predict under ``torch.autocast`` with this type, such as ``torch.bfloat16``.
     verbose : bool, default=False
@@ -103,8 +114,9 @@ class MCDropoutWrapper(EitherKind, MetaEstimatorMixin, BaseEstimator):
     in evaluation mode.  Which dropout is found is in `skuq.nn.DropoutSampler`.
 
     Probabilities are averaged, not logits.  The memory does not grow with `n_samples`,
-    `predict_members` aside.  The device is that of the network: skorch's `device`, or
-    that of the `TorchModuleClassifier`.
+    `predict_members` aside.  On a GPU statistics are counted there, and only results
+    come to the host: numpy arrays, or tensors where `X` is one.  The masks are the same
+    on any device and for any `chunk_size`, and outputs but for rounding.
 
     References
     ----------
@@ -133,6 +145,9 @@ class MCDropoutWrapper(EitherKind, MetaEstimatorMixin, BaseEstimator):
         cache_prefix=True,
         tau=None,
         tol=None,
+        device=None,
+        chunk_size=None,
+        compile=False,
         autocast=None,
         verbose=False,
         random_state=None,
@@ -145,6 +160,9 @@ class MCDropoutWrapper(EitherKind, MetaEstimatorMixin, BaseEstimator):
         self.cache_prefix = cache_prefix
         self.tau = tau
         self.tol = tol
+        self.device = device
+        self.chunk_size = chunk_size
+        self.compile = compile
         self.autocast = autocast
         self.verbose = verbose
         self.random_state = random_state
@@ -180,7 +198,13 @@ class MCDropoutWrapper(EitherKind, MetaEstimatorMixin, BaseEstimator):
             y = columns(y)
         n_classes = None if classes is None else len(classes)
         self.estimator_ = trained(
-            self.estimator, X, y, n_classes, training_seed, fit_params
+            self.estimator,
+            X,
+            y,
+            n_classes,
+            training_seed,
+            fit_params,
+            device=self.device,
         )
         if labelled and classes is None:
             n_classes = next(self._draws(X[:1]).members(range(0))).shape[1]
@@ -282,9 +306,11 @@ class MCDropoutWrapper(EitherKind, MetaEstimatorMixin, BaseEstimator):
             layers=self.layers,
             cache_prefix=self.cache_prefix,
             autocast=self.autocast,
+            chunk_size=self.chunk_size,
+            compile=self.compile,
         )
         respond = net.probabilities if classifies(self) else net.values
-        return Draws(net, sampler, X, respond, verbose=self.verbose)
+        return Draws(net, sampler, X, respond, device=self.device, verbose=self.verbose)
 
     def _statistics(self, X):
         """The statistics of all draws, batch by batch."""

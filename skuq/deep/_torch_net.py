@@ -1,12 +1,14 @@
 """A skorch net or a module of one's own, as what draws from it need to see."""
 
+from contextlib import contextmanager
+
 import torch
 
 from skuq._core._arrays import is_torch_array
 from skuq._responses import link_of
 from skuq.deep._ensemble_nets import as_tensor
 from skuq.deep._own_net import OwnNet
-from skuq.deep._torch_base import TorchModule, numpy_of
+from skuq.deep._torch_base import TorchModule, device_named, numpy_of
 from skuq.deep._torch_module import as_row
 from skuq.exceptions import InputError
 
@@ -27,8 +29,43 @@ def net_of(model):
     )
 
 
+@contextmanager
+def placed(net, device):
+    """The network on a device for the time of a prediction, and then where it was.
+
+    Parameters stay the same objects, so that an optimiser still knows them.
+    """
+    if device is None:
+        yield
+        return
+    name, model, module = net.DEVICE, net.model, net.module
+    own, wanted = getattr(model, name), torch.device(device_named(device))
+    homes = {t.device for t in (*module.parameters(), *module.buffers())}
+    moves = not all(_is_on(home, wanted) for home in homes)
+    if moves and len(homes) > 1:
+        raise InputError(
+            f"the network is on several devices, {sorted(map(str, homes))}, and device="
+            f"{device!r} would move it: pass device=None."
+        )
+    try:
+        setattr(model, name, wanted)
+        if moves:
+            module.to(wanted)
+        yield
+    finally:
+        setattr(model, name, own)
+        if moves:
+            module.to(*homes)
+
+
+def _is_on(home, wanted):
+    return home.type == wanted.type and wanted.index in (None, home.index)
+
+
 class ModuleNet:
     """A `TorchModuleClassifier` or `TorchModuleRegressor`."""
+
+    DEVICE = "device"  # the attribute that says where batches go
 
     def __init__(self, model):
         self.model = model
@@ -57,6 +94,8 @@ class ModuleNet:
 
 class SkorchNet:
     """A fitted net of skorch."""
+
+    DEVICE = "device"
 
     def __init__(self, model):
         self.model = model
@@ -102,6 +141,8 @@ class SkorchNet:
 
 class NoiseNet:
     """A `HeteroscedasticClassifier` or `HeteroscedasticRegressor`."""
+
+    DEVICE = "device_"
 
     def __init__(self, model):
         self.model = model

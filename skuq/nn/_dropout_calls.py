@@ -31,6 +31,9 @@ class Unit(Protocol):
     def keep(self, x: Tensor, p: float, **where: Any) -> tuple[Tensor, Any]:
         """Which units are kept, and how that lies on `x`."""
 
+    def put(self, x: Tensor, dropped: Tensor) -> Tensor:
+        """`dropped` in the place of `x`."""
+
     def drop_packed(self, x: Tensor, p: float, batch_sizes: Tensor) -> Tensor:
         """The same for the data of a PackedSequence."""
 
@@ -56,7 +59,7 @@ def plain(channels: bool) -> Handler:
         if not (p := unit.rate(p)):
             return input
         dropped = unit.drop(input, p, channels=channels)
-        return input.copy_(dropped) if inplace else dropped
+        return unit.put(input, dropped) if inplace else dropped
 
     return handle
 
@@ -80,7 +83,7 @@ def alpha(channels: bool) -> Handler:
         view = input.reshape(spread.view)
         dropped = torch.where(keep, view, torch.full_like(view, ALPHA))
         dropped = (scale * dropped - scale * p * ALPHA).reshape(input.shape)
-        return input.copy_(dropped) if inplace else dropped
+        return unit.put(input, dropped) if inplace else dropped
 
     return handle
 
@@ -178,7 +181,7 @@ class _Fixed:
     """A unit whose rate has been settled already."""
 
     def __init__(self, unit: Unit) -> None:
-        self.drop, self.keep = unit.drop, unit.keep
+        self.drop, self.keep, self.put = unit.drop, unit.keep, unit.put
         self.drop_packed, self.drop_weights = unit.drop_packed, unit.drop_weights
 
     def rate(self, p: float) -> float:

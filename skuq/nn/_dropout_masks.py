@@ -52,6 +52,11 @@ class Masks:
         """Whether a layer had two masks, while `seen` was kept."""
         return any(len(masks) > 1 for masks in (self.seen or {}).values())
 
+    @property
+    def in_place(self) -> bool:
+        """Whether a tensor with one mask fits where the one without was."""
+        return self._lane is None and self._given is None
+
     def start(
         self,
         draws: Sequence[int],

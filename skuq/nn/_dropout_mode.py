@@ -51,15 +51,15 @@ class DropoutMode(TorchFunctionMode):
     @contextmanager
     def evaluating(self) -> Iterator[None]:
         """Evaluation mode without gradients; the modes are restored at the end."""
-        modes = [(part, part.training) for part in self._names]
+        in_training = [part for part in self._names if part.training]
         try:
-            for part in self._names:
+            for part in in_training:
                 part.training = False
             with torch.inference_mode(False), torch.no_grad():
                 yield
         finally:
-            for part, training in modes:
-                part.training = training
+            for part in in_training:
+                part.training = True
 
     @contextmanager
     def running(self, prefix: Prefix | None) -> Iterator[None]:
@@ -166,6 +166,10 @@ class DropoutMode(TorchFunctionMode):
         """Which units are kept, and how that lies on `x`."""
         spread = self.masks.broadcast(x, self._rows_axis(x), channels=channels)
         return self.masks.keep(self.layer, p, spread.mask, x), spread
+
+    def put(self, x: Tensor, dropped: Tensor) -> Tensor:
+        """`dropped` in the place of `x`, where there is room for all its draws."""
+        return x.copy_(dropped) if self.masks.in_place else dropped
 
     def drop_packed(self, x: Tensor, p: float, batch_sizes: Tensor) -> Tensor:
         """The same for the data of a PackedSequence."""

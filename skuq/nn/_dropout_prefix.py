@@ -66,6 +66,7 @@ class Prefix:
         if mark in self.copied:
             output = map_tensors(torch.clone, output)
         self._records.append(Record(module, parent, output, _versions(output)))
+        self._forget_passed_on()
 
     def stop(self) -> None:
         """Something is dropped: what follows depends on the draw."""
@@ -75,8 +76,6 @@ class Prefix:
 
     def rewind(self) -> None:
         """Replay from the beginning."""
-        if not self.replaying:
-            self._forget_passed_on()
         self.replaying, self.is_open, self._next = True, True, 0
 
     def replays(self, module: Any) -> bool:
@@ -115,16 +114,21 @@ class Prefix:
         )
 
     def _forget_passed_on(self) -> None:
-        """Drop outputs that only the next recorded call would have read."""
-        for one, after in zip(self._records, self._records[1:], strict=False):
-            parent = one.parent
-            follows = (
-                parent is not None
-                and parent is after.parent
-                and type(parent).forward is nn.Sequential.forward
-            )
-            if follows and not _has_hooks(one.module, after.module):
-                one.output, one.versions = None, []
+        """Drop the output that only the call that is now on record has read.
+
+        At once, so that its memory serves the next call.
+        """
+        if len(self._records) < 2:
+            return
+        one, after = self._records[-2:]
+        parent = one.parent
+        follows = (
+            parent is not None
+            and parent is after.parent
+            and type(parent).forward is nn.Sequential.forward
+        )
+        if follows and not _has_hooks(one.module, after.module):
+            one.output, one.versions = None, []
 
 
 def _has_hooks(one: nn.Module, after: nn.Module) -> bool:

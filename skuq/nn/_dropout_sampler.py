@@ -1,19 +1,19 @@
 """Draws of a network with dropout, each one function of its input."""
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from skuq.exceptions import InputError, SkuqWarning
+from skuq._core._checks import check_count
+from skuq.exceptions import InputError
+from skuq.nn._dropout_graph import Graphs
 from skuq.nn._dropout_masks import Masks
 from skuq.nn._dropout_mode import DropoutMode
-from skuq.nn._dropout_prefix import OutOfStepError, Prefix, map_tensors, tensors_of
-
-CLOSE = 1e3  # units of rounding by which two ways to the same output may differ
+from skuq.nn._dropout_passes import Passes
+from skuq.nn._dropout_prefix import tensors_of
+from skuq.nn._dropout_together import Together
 
 
 class DropoutSampler:
@@ -43,6 +43,12 @@ class DropoutSampler:
         Compute what comes before the first dropout only once per batch.
     autocast : torch.dtype, default=None
         Run under ``torch.autocast`` with this type.
+    chunk_size : int, default=None
+        How many draws to compute in one pass; None is one on a CPU, and on a GPU the
+        fastest number, which is measured once for each network and shape of a batch.
+    compile : bool or str, default=False
+        Run what follows the first dropout through ``torch.compile``; a name is that of
+        a backend.
 
     See Also
     --------
@@ -63,6 +69,15 @@ class DropoutSampler:
     dropout and is dropped with its batch.  Outputs that the network changes in place
     are copied; the first batch is computed both ways, and where they differ the
     network is run in full, with a warning.
+
+    A pass of several draws repeats what enters the first dropout, never the batch
+    itself (``torch.vmap``).  The masks are those of single draws, and outputs are the
+    same but for rounding.  What torch has no rule for, recurrent layers above all, runs
+    one draw at a time.
+
+    What is compiled takes masks, weights and the recording as arguments, and is kept
+    for each network and shape of a batch: compiling takes seconds, and pays where there
+    are many batches.  The first draw of every batch is computed both ways.
 
     Examples
     --------
@@ -87,17 +102,25 @@ class DropoutSampler:
         layers: list[str] | None = None,
         cache_prefix: bool = True,
         autocast: torch.dtype | None = None,
+        chunk_size: int | None = None,
+        compile: bool | str = False,
     ) -> None:
         _check_options(module, mask, rate, layers)
+        if chunk_size is not None:
+            check_count("chunk_size", chunk_size, 1)
         self.module = module
-        self._forward = module if forward is None else forward
         self._masks = Masks(seed, shared=mask == "shared")
-        self._mode = DropoutMode(module, self._masks, rate, layers)
-        self._caches = cache_prefix
-        self._autocast = autocast
-        self._copied: frozenset[int] = frozenset()
-        self._copies_input = False
-        self._is_new = True  # nothing has been verified yet
+        self._passes = Passes(
+            module,
+            module if forward is None else forward,
+            self._masks,
+            DropoutMode(module, self._masks, rate, layers),
+            caches=cache_prefix,
+            autocast=autocast,
+        )
+        backend = "inductor" if compile is True else compile or None
+        graphs = Graphs(self._passes, backend)
+        self._together = Together(self._passes, graphs, chunk_size)
 
     def draws(
         self, batch: Any, numbers: Iterable[int], index: int = 0
@@ -121,23 +144,22 @@ class DropoutSampler:
         Raises
         ------
         skuq.exceptions.InputError
-            If nothing is dropped, or what is dropped does not reach the output.
+            If nothing is dropped, what is dropped does not reach the output, or the
+            network cannot be compiled.
         """
-        prefix, first, varied = None, None, False
-        for number in numbers:
-            if first is None:
-                prefix, first = self._recorded(batch, number, index)
-                begin = number
-                yield first
-                continue
-            if self._is_new:
-                prefix = self._verified(batch, begin, index, prefix, first)
-            output = self._replayed(batch, number, index, prefix)
+        numbers = list(numbers)
+        if not numbers:
+            return
+        begun, varied = self._passes.begin(batch, numbers[0], index), False
+        yield begun.output
+        if len(numbers) > 1:
+            self._passes.verify(begun)
+        for output in self._together.outputs(begun, numbers[1:]):
             if not varied and self._masks.seen is not None:
-                varied = not _all_equal(first, output)
+                varied = not _all_equal(begun.output, output)
                 self._masks.seen = None if varied else self._masks.seen
             yield output
-        if self._masks.differ and not varied and _rows_differ(first):
+        if self._masks.differ and not varied and _rows_differ(begun.output):
             raise InputError(
                 "all draws are identical, though their masks differ: what is dropped "
                 "does not reach the output. Choose other layers, or insert_dropout."
@@ -157,89 +179,7 @@ class DropoutSampler:
         output : torch.Tensor, or what the network returns
             Without gradients.
         """
-        self._mode.is_silent = True
-        try:
-            with self._mode.running(None), self._casting():
-                return self._forward(map_tensors(torch.clone, batch))
-        finally:
-            self._mode.is_silent = False
-
-    def _recorded(self, batch: Any, number: int, index: int) -> tuple[Any, Any]:
-        """A full pass: what comes before the first dropout, and the output."""
-        prefix = Prefix(self._copied) if self._caches else None
-        output = self._pass(batch, number, index, prefix)
-        if not self._mode.n_calls:
-            raise InputError(
-                "no dropout was found in the network: use insert_dropout, check "
-                "layers, or call nn.Dropout or F.dropout with a rate above 0."
-            )
-        if prefix is None:
-            return None, output
-        prefix.rewind()
-        while changed := prefix.changed():
-            self._copied |= changed
-            prefix = Prefix(self._copied)
-            self._pass(batch, number, index, prefix)
-            prefix.rewind()
-        return prefix, output
-
-    def _verified(
-        self, batch: Any, number: int, index: int, prefix: Prefix | None, output: Any
-    ) -> Prefix | None:
-        """The recording, if it gives the same output as the full pass."""
-        self._is_new = False
-        if prefix is None and not self._mode.fold.folds:
-            return None
-        try:
-            again = self._pass(batch, number, index, prefix)
-            same = _all_close(output, again)
-        except OutOfStepError:
-            same = False
-        if not same:
-            self._give_up()
-        return prefix if same else None
-
-    def _replayed(self, batch: Any, number: int, index: int, prefix: Any) -> Any:
-        prefix = prefix if self._caches else None
-        try:
-            output = self._pass(batch, number, index, prefix)
-        except OutOfStepError:
-            self._give_up()
-            return self._pass(batch, number, index, None)
-        if prefix is not None and prefix.changed():
-            self._give_up()
-        return output
-
-    def _give_up(self) -> None:
-        warnings.warn(
-            "what the network computes before its first dropout is not the same each "
-            "time: it is run in full for every draw.",
-            SkuqWarning,
-            stacklevel=5,
-        )
-        self._caches = False
-        self._mode.fold.forget()
-
-    def _pass(self, batch: Any, number: int, index: int, prefix: Prefix | None) -> Any:
-        if self._is_new or self._copies_input:
-            batch = map_tensors(torch.clone, batch)
-        before = [t._version for t in tensors_of(batch)]
-        if prefix is not None and prefix.replaying:
-            prefix.rewind()
-        self._masks.start(number, _n_rows(batch), index)
-        with self._mode.running(prefix), self._casting():
-            output = self._forward(batch)
-            if self._mode.fold.watches:
-                self._mode.fold.learn(tensors_of(output))
-        self._copies_input |= before != [t._version for t in tensors_of(batch)]
-        return output
-
-    def _casting(self) -> Any:
-        if self._autocast is None:
-            return nullcontext()
-        first = next(self.module.parameters(), None)
-        kind = "cpu" if first is None else first.device.type
-        return torch.autocast(kind, dtype=self._autocast)
+        return self._passes.expected(batch)
 
 
 def _check_options(
@@ -264,13 +204,6 @@ def _check_options(
         )
 
 
-def _n_rows(batch: Any) -> int:
-    tensors = tensors_of(batch)
-    if not tensors or tensors[0].ndim == 0:
-        raise InputError("a batch must hold a tensor with one entry per row.")
-    return tensors[0].shape[0]
-
-
 def _rows_differ(output: Any) -> bool:
     return any(not torch.equal(t, t[:1].expand_as(t)) for t in tensors_of(output))
 
@@ -278,17 +211,3 @@ def _rows_differ(output: Any) -> bool:
 def _all_equal(a: Any, b: Any) -> bool:
     pairs = zip(tensors_of(a), tensors_of(b), strict=True)
     return all(torch.equal(x, y) for x, y in pairs)
-
-
-def _all_close(a: Any, b: Any) -> bool:
-    pairs = zip(tensors_of(a), tensors_of(b), strict=True)
-    return all(_close(x, y) for x, y in pairs)
-
-
-def _close(x: Tensor, y: Tensor) -> bool:
-    if x.shape != y.shape or not x.is_floating_point():
-        return torch.equal(x, y)
-    finite = x[x.isfinite()].abs()
-    size = float(finite.max()) if finite.numel() else 1.0
-    bound = CLOSE * torch.finfo(x.dtype).eps
-    return torch.allclose(x, y, rtol=bound, atol=bound * size, equal_nan=True)

@@ -5,6 +5,7 @@ squares of the values, so that a large offset cancels nothing.
 """
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from math import prod
 from typing import Any, Self
@@ -13,8 +14,10 @@ from skuq._core._arrays import (
     Array,
     accumulator_dtype,
     array_namespace,
+    as_array,
     contiguous,
     device,
+    host_view,
     is_torch_array,
     to_library_of,
 )
@@ -61,6 +64,10 @@ class Moments:
             self.mean + deviation * (theirs / n_members),
             squares + deviation * deviation * (mine * theirs / n_members),
         )
+
+    def to(self, like: Array) -> "Moments":
+        """The same numbers in the library and on the device of `like`."""
+        return Moments(*(to_library_of(x, like) for x in (self.mean, self.squares)))
 
 
 def zeros(shape: tuple[int, ...], like: Array) -> Array:
@@ -115,10 +122,62 @@ class Layout:
         n_samples = self.shape[0] + sum(other.shape[0] for other in others)
         return Layout((n_samples, *self.shape[1:]), self.like)
 
+    def to(self, like: Array) -> "Layout":
+        """The layout of results in the library and on the device of `like`."""
+        return Layout(self.shape, to_library_of(self.like, like))
+
     @property
     def n_positions(self) -> int:
         """Number of samples or pixels."""
         return prod(self.shape)
+
+
+class Movable:
+    """Statistics that can go to another library or device.
+
+    A subclass has `n_members`, and after the first of them `_layout`, `_moments` and
+    the arrays that `ARRAYS` names.
+    """
+
+    ARRAYS: tuple[str, ...] = ()
+    n_members: int
+    _layout: Layout
+    _moments: Moments
+
+    def to(self, like: Any) -> Self:
+        """The same statistics, with results in another library or on another device.
+
+        Members on a GPU are best counted there, and only the results fetched.
+
+        Parameters
+        ----------
+        like : array
+            What the results shall be like.
+
+        Returns
+        -------
+        statistics : Self
+            Of the same members; shares memory with this object where it can, so that
+            only one of the two should take in more members.
+        """
+        self._check()
+        like = as_array(like)
+        out = copy(self)
+        out._layout = self._layout.to(like)
+        state = host_view(like)
+        out._moments = self._moments.to(state)
+        for name in self.ARRAYS:
+            if (array := getattr(self, name)) is not None:
+                setattr(out, name, to_library_of(array, state))
+        return out
+
+    def _restored(self, values: Array) -> Array:
+        return self._layout.restore(values)
+
+    def _check(self) -> None:
+        """Refuse to summarise nothing."""
+        if self.n_members == 0:
+            raise InputError("there are no members yet: call update() first.")
 
 
 def same_number(parts: Sequence[Any]) -> int:
@@ -148,9 +207,3 @@ def check_same_samples(mine: tuple[int, ...], theirs: tuple[int, ...]) -> None:
             f"cannot add statistics of members of shapes {mine} and {theirs}: both "
             "need the same samples."
         )
-
-
-def check_some_members(n_members: int) -> None:
-    """Refuse to summarise nothing."""
-    if n_members == 0:
-        raise InputError("there are no members yet: call update() first.")

@@ -25,16 +25,16 @@ from skuq.uncertainty._decomposition import (
 from skuq.uncertainty._moments import (
     Layout,
     Moments,
+    Movable,
     check_member_shape,
     check_same_samples,
-    check_some_members,
     joined,
     same_number,
     zeros,
 )
 
 
-class RegressionStatistics:
+class RegressionStatistics(Movable):
     """Mean and variances of a regressor's members, which come one at a time.
 
     Parameters
@@ -84,6 +84,8 @@ class RegressionStatistics:
     Decomposition(total=array([1.5, 1.5]), aleatoric=array([0.5, 1.5]),
                   epistemic=array([1., 0.]))
     """
+
+    ARRAYS = ("_variances",)
 
     def __init__(self, *, noise_variance: float = 0.0) -> None:
         if not 0 <= noise_variance < inf:
@@ -159,7 +161,7 @@ class RegressionStatistics:
             In the unit of the target.
         """
         self._check()
-        return self._layout.restore(self._moments.mean)
+        return self._restored(self._moments.mean)
 
     def std(self) -> Array:
         """The standard deviation of the mixture of the members.
@@ -170,7 +172,7 @@ class RegressionStatistics:
             Square root of the total variance, in the unit of the target.
         """
         total = self._part("total")
-        return self._layout.restore(array_namespace(total).sqrt(total))
+        return self._restored(array_namespace(total).sqrt(total))
 
     def standard_error(self) -> Array:
         """Standard error of the mean prediction, if the members are random draws.
@@ -184,8 +186,8 @@ class RegressionStatistics:
         squares, n = self._moments.squares, self.n_members
         xp = array_namespace(squares)
         if n == 1:
-            return self._layout.restore(xp.full_like(squares, inf))
-        return self._layout.restore(xp.sqrt(squares / (n * (n - 1))))
+            return self._restored(xp.full_like(squares, inf))
+        return self._restored(xp.sqrt(squares / (n * (n - 1))))
 
     def uncertainty(self, kind: str = "total", measure: str = "variance") -> Array:
         """The variance of the mixture of the members, or one of its two parts.
@@ -211,7 +213,7 @@ class RegressionStatistics:
         self.check(kind, measure)
         part = self._part(kind)
         root = measure == "std"
-        return self._layout.restore(array_namespace(part).sqrt(part) if root else part)
+        return self._restored(array_namespace(part).sqrt(part) if root else part)
 
     def decompose(self) -> Decomposition:
         """The total variance and its two parts.
@@ -252,9 +254,6 @@ class RegressionStatistics:
             aleatoric += self._variances / self.n_members
         aleatoric += self.noise_variance
         return aleatoric if kind == "aleatoric" else aleatoric + epistemic
-
-    def _check(self) -> None:
-        check_some_members(self.n_members)
 
     def __add__(self, other: Self) -> "RegressionStatistics":
         """The statistics of the members of both, for the same samples."""
@@ -304,11 +303,11 @@ class RegressionStatistics:
             For batches with different numbers of members or shapes of a sample.
         """
         n_members = same_number(parts)
-        check_some_members(n_members)
         _check_same_noise(parts)
         _check_same_statements(parts)
         out = cls(noise_variance=parts[0].noise_variance)
         out.n_members = n_members
+        out._check()
         others = [part._layout for part in parts[1:]]
         out._layout = parts[0]._layout.beside(others)
         out._moments = Moments(

@@ -26,9 +26,9 @@ from skuq.uncertainty._decomposition import (
 from skuq.uncertainty._moments import (
     Layout,
     Moments,
+    Movable,
     check_member_shape,
     check_same_samples,
-    check_some_members,
     joined,
     same_number,
     zeros,
@@ -41,7 +41,7 @@ from skuq.uncertainty._probabilities import (
 )
 
 
-class MemberStatistics:
+class MemberStatistics(Movable):
     """Uncertainties of a classifier's members, which come one at a time.
 
     A member is one network of an ensemble, or one draw of a Bayesian network.  Each is
@@ -94,6 +94,7 @@ class MemberStatistics:
     array([0.368, 0.   ])
     """
 
+    ARRAYS = ("_nats", "_votes")
     # (measure, kind) -> the method that gives it.
     METHODS: ClassVar[dict[tuple[str, str], str]] = {
         ("entropy", "total"): "predictive_entropy",
@@ -344,12 +345,6 @@ class MemberStatistics:
     def _shape(self) -> tuple[int, ...]:
         n_samples, *spatial = self._layout.shape
         return (n_samples, int(self._moments.mean.shape[0]), *spatial)
-
-    def _restored(self, values: Array) -> Array:
-        return self._layout.restore(values)
-
-    def _check(self) -> None:
-        check_some_members(self.n_members)
 
     def __add__(self, other: Self) -> "MemberStatistics":
         """The statistics of the members of both, for the same samples."""

@@ -12,7 +12,11 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from skorch import NeuralNetClassifier, NeuralNetRegressor
+from skorch import (
+    NeuralNetBinaryClassifier,
+    NeuralNetClassifier,
+    NeuralNetRegressor,
+)
 from torch import nn
 
 from skuq.deep import (
@@ -136,6 +140,18 @@ class TestAroundAFittedNetwork:
         )
         behind = MCDropoutWrapper(make_pipeline(scaler, net), random_state=0)
         np.testing.assert_allclose(behind.predict_proba(X), expected, rtol=1e-6)
+
+    def test_a_single_logit_is_that_of_the_second_class(self, iris):
+        X, y = iris
+        binary = (y == "setosa").astype(np.float32)
+        net = NeuralNetBinaryClassifier(
+            MLP, module__n_outputs=1, max_epochs=2, train_split=None, verbose=0, lr=0.1
+        ).fit(X, binary)
+        expected = MCDropoutWrapper(net, n_samples=0).predict_proba(X)
+        np.testing.assert_allclose(net.predict_proba(X), expected, rtol=1e-5)
+        model = MCDropoutWrapper(net, random_state=0)
+        np.testing.assert_allclose(model.predict_proba(X).sum(1), 1, rtol=1e-6)
+        assert (model.predict_uncertainty(X, kind="epistemic") > 0).any()
 
     def test_no_samples_is_weight_scaling(self, module_model, iris):
         module_model.n_samples = 0
@@ -282,6 +298,17 @@ class TestRegression:
         )
         model = MCDropoutWrapper(net, n_samples=3, random_state=0).fit(X, y)
         assert model.predict(X).shape == y.shape
+        fitted = MCDropoutWrapper(model.estimator_, n_samples=0)  # without fit
+        np.testing.assert_allclose(
+            fitted.predict(X), model.estimator_.predict(X)[:, 0], rtol=1e-5
+        )
+
+    def test_a_tolerance_is_in_the_unit_of_the_target(self, model, data):
+        X = data[0][300:]
+        model = pickle.loads(pickle.dumps(model)).set_params(n_samples=2000, tol=1.0)
+        statistics = model._statistics(X)
+        assert 10 < statistics.n_members < 2000
+        assert statistics.standard_error().max() <= 1
 
 
 def test_a_module_is_a_regressor(rng):

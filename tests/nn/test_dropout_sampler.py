@@ -1,159 +1,23 @@
 """Draws of a network: exact, cached without a difference, and nothing left behind."""
 
 import itertools
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from skuq.exceptions import InputError, SkuqWarning
 from skuq.nn import DropoutSampler
+from tests.nn.conftest import UNet, cnn, outputs
+
+pytestmark = pytest.mark.usefixtures("torch_seed")
 
 
-class Block(nn.Module):
-    """A residual block whose one ReLU works in place, twice."""
-
-    def __init__(self, p):
-        super().__init__()
-        self.conv1 = nn.Conv2d(4, 4, 3, padding=1)
-        self.norm = nn.BatchNorm2d(4)
-        self.conv2 = nn.Conv2d(4, 4, 3, padding=1)
-        self.relu = nn.ReLU(inplace=True)
-        self.drop = nn.Dropout2d(p)
-
-    def forward(self, x):
-        out = self.relu(self.norm(self.conv1(x)))
-        out = self.conv2(self.drop(out))
-        out += x
-        return self.relu(out)
-
-
-class ResNet(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.stem = nn.Conv2d(3, 4, 3, padding=1)
-        self.relu = nn.ReLU(inplace=True)
-        self.blocks = nn.Sequential(Block(0.0), Block(0.0), Block(0.4))
-        self.head = nn.Linear(4, 3)
-
-    def forward(self, x):
-        x = self.stem(x)
-        y = x * 0.5  # read before the ReLU changes it
-        x = self.blocks(self.relu(x) + y)
-        return self.head(F.dropout(x.mean((2, 3)), 0.2, self.training))
-
-
-class UNet(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.down = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ELU())
-        self.bottom = nn.Sequential(
-            nn.Conv2d(4, 8, 3, padding=1), nn.BatchNorm2d(8), nn.Dropout(0.5)
-        )
-        self.up = nn.ConvTranspose2d(8, 4, 2, 2)
-        self.out = nn.Conv2d(8, 3, 1)
-
-    def forward(self, x):
-        skip = F.relu(self.down(x), inplace=True)
-        return self.out(
-            torch.cat([skip, self.up(self.bottom(F.max_pool2d(skip, 2)))], 1)
-        )
-
-
-class Recurrent(nn.Module):
-    """Three layers of an LSTM, GRU or RNN with dropout between them."""
-
-    def __init__(self, kind, batch_first):
-        super().__init__()
-        self.first = batch_first
-        self.rnn = kind(
-            8, 5, 3, dropout=0.5, bidirectional=True, batch_first=batch_first
-        )
-        self.head = nn.Linear(10, 2)
-
-    def forward(self, x):
-        out = self.rnn(x if self.first else x.transpose(0, 1))[0]
-        return self.head(out[:, -1] if self.first else out[-1])
-
-
-class Transformer(nn.Module):
-    def __init__(self, batch_first):
-        super().__init__()
-        self.first = batch_first
-        layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=batch_first)
-        self.embed = nn.Linear(8, 8)
-        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
-
-    def forward(self, x):
-        x = self.embed(x)
-        out = self.encoder(x if self.first else x.transpose(0, 1))
-        return out if self.first else out.transpose(0, 1)
-
-
-class Attention(nn.Module):
-    def __init__(self, need_weights):
-        super().__init__()
-        self.need_weights = need_weights
-        self.attention = nn.MultiheadAttention(8, 2, dropout=0.5, batch_first=True)
-
-    def forward(self, x):
-        return self.attention(x, x, x, need_weights=self.need_weights)[0]
-
-
-def cnn():
-    return nn.Sequential(
-        nn.Conv2d(3, 4, 3, padding=1),
-        nn.BatchNorm2d(4),
-        nn.ReLU(inplace=True),
-        nn.MaxPool2d(2),
-        nn.Flatten(),
-        nn.Dropout(0.5),
-        nn.Linear(64, 6),
-        nn.ReLU(inplace=True),
-        nn.Dropout(0.5),
-        nn.Linear(6, 3),
-    )
-
-
-NETS = {
-    "cnn": (cnn, (3, 8, 8)),
-    "unet": (UNet, (3, 8, 8)),
-    "resnet": (ResNet, (3, 8, 8)),
-    "lstm": (lambda: Recurrent(nn.LSTM, True), (4, 8)),
-    "lstm-time-first": (lambda: Recurrent(nn.LSTM, False), (4, 8)),
-    "gru": (lambda: Recurrent(nn.GRU, True), (4, 8)),
-    "rnn": (lambda: Recurrent(nn.RNN, True), (4, 8)),
-    "transformer": (lambda: Transformer(True), (4, 8)),
-    "transformer-time-first": (lambda: Transformer(False), (4, 8)),
-    "attention": (lambda: Attention(False), (4, 8)),
-    "attention-weights": (lambda: Attention(True), (4, 8)),
-    "alpha": (lambda: nn.Sequential(nn.SELU(), nn.AlphaDropout(0.3)), (5,)),
-    "feature-alpha": (lambda: nn.FeatureAlphaDropout(0.3), (3, 8, 8)),
-    "volumes": (lambda: nn.Dropout3d(0.3), (3, 2, 4, 4)),
-}
-
-
-@pytest.fixture(autouse=True)
-def seed():
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
-
-
-@pytest.fixture(params=NETS)
-def case(request):
-    """A network, with what it knows of normalisation, and a batch of 7 rows."""
-    make, shape = NETS[request.param]
-    net, x = make(), torch.randn(7, *shape)
-    net.train()
-    net(x)  # running means that are not 0
-    return net, x
-
-
-def outputs(net, x, n=5, **options):
-    return torch.stack(list(DropoutSampler(net, seed=3, **options).draws(x, range(n))))
+def _counted(calls, name, forward, x):
+    calls.append(name)
+    return forward(x)
 
 
 class TestTheSameWhateverTheWay:
@@ -176,12 +40,19 @@ class TestTheSameWhateverTheWay:
         (alone,) = sampler.draws(case[1], [4])
         torch.testing.assert_close(alone, outputs(*case)[4], rtol=1e-5, atol=1e-6)
 
-    def test_the_mean_of_the_draws_is_near_the_weight_scaled_output(self, case):
-        # Exact for linear networks only: this is to see that scales are right.
+    def test_mean_and_spread_are_those_of_torchs_own_dropout(self, case):
         net, x = case
-        many = outputs(net, x, 200)
-        expected = DropoutSampler(net).expected(x)
-        assert (many.mean(0) - expected).abs().mean() < many.std(0).mean()
+        net, x, n = net.double(), x[:2].double(), 150
+        draws = outputs(net, x, n)
+        net.train()
+        for part in net.modules():
+            if isinstance(part, nn.modules.batchnorm._BatchNorm):
+                part.eval()
+        with torch.no_grad():
+            own = torch.stack([net(x) for _ in range(n)])
+        for one, other in ((draws, own), (draws**2, own**2)):
+            error = ((one.var(0) + other.var(0)) / n).sqrt()
+            assert ((one.mean(0) - other.mean(0)).abs() <= 5 * error + 1e-12).all()
 
     def test_independent_masks_differ_by_row_and_follow_the_seed(self, case):
         net, x = case
@@ -266,6 +137,18 @@ class TestWhatComesBeforeTheFirstDropout:
         assert calls.count("linear") <= 8
         assert "forward" in net[0].__dict__  # the user's own stays
 
+    def test_skip_connections_of_a_unet_run_once(self):
+        net, calls = UNet(), []
+        for name in ("down", "bottom", "up"):
+            part = getattr(net, name)
+            forward = part.forward
+            part.forward = partial(_counted, calls, name, forward)
+        outputs(net, torch.ones(2, 3, 8, 8), 6)
+        # Once more where a ReLU turns out to work in place, and once to verify.
+        assert calls.count("down") <= 2
+        assert calls.count("bottom") >= 6
+        assert calls.count("up") >= 6
+
     def test_a_network_that_is_not_the_same_each_time_is_run_in_full(self):
         class Counting(nn.Module):
             def __init__(self):
@@ -308,7 +191,7 @@ class TestFolding:
         x = torch.randn(50, 6)
         folded = outputs(net, x)
         torch.testing.assert_close(folded[:, :2], outputs(net, x[:2]))
-        assert DropoutSampler(net)._mode.fold.folds is False
+        assert DropoutSampler(net)._passes.mode.fold.folds is False
 
     def test_an_output_that_is_read_twice_is_not_folded(self):
         class Twice(nn.Module):

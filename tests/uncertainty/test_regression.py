@@ -185,3 +185,13 @@ def test_settings_and_pairs_that_do_not_exist_are_refused(means):
         stream(means).uncertainty("total", "entropy")
     with pytest.raises(InputError, match="no members yet"):
         RegressionStatistics().mean()
+
+
+@pytest.mark.parametrize("stated", [True, False])
+def test_results_may_be_asked_for_in_another_library(xp, means, variances, stated):
+    statistics = stream(means, variances if stated else None, noise_variance=0.5)
+    like = xp.asarray([0.0])
+    moved = statistics.to(like)
+    assert_same(moved, statistics, atol=0)
+    assert type(moved.mean()) is type(like)
+    assert type(moved.to(means).std()) is np.ndarray

@@ -251,3 +251,17 @@ def test_statistics_of_other_samples_are_not_added(members):
         MemberStatistics.concatenate([stream(members), stream(members[:6])])
     with pytest.raises(TypeError):
         stream(members) + 1
+
+
+def test_results_may_be_asked_for_in_another_library(xp, members):
+    statistics = stream(members)
+    like = xp.asarray([0.0], dtype="float32")
+    moved = statistics.to(like)
+    assert_same(moved, statistics, atol=0)
+    assert type(moved.mean_proba()) is type(like)
+    assert moved.mean_proba().dtype == xp.float64  # that of the members
+    back = moved.to(members)
+    assert type(back.mean_proba()) is np.ndarray
+    assert_same(back.update(members[0]), stream([*members, members[0]]))
+    with pytest.raises(InputError, match="no members yet"):
+        MemberStatistics().to(like)

@@ -63,10 +63,15 @@ def test_a_classifier_has_every_uncertainty(model, members, rows):
 def test_one_pass_decomposes(measure, model, rows):
     parts = model.decompose(rows, measure=measure)
     assert model.passes == 1
-    for kind in ("total", "aleatoric", "epistemic"):
+    for kind in ("aleatoric", "epistemic"):
         value = model.predict_uncertainty(rows, kind=kind, measure=measure)
-        np.testing.assert_allclose(getattr(parts, kind), value, rtol=1e-15, atol=0)
+        np.testing.assert_array_equal(getattr(parts, kind), value)
     np.testing.assert_array_equal(parts.total, parts.aleatoric + parts.epistemic)
+    # Asked for alone, the total is computed from the mean prediction; in `decompose` it
+    # is the sum of the parts as they were rounded. The two cannot agree to the last
+    # bit: each of the four classes may round differently.
+    total = model.predict_uncertainty(rows, measure=measure)
+    np.testing.assert_array_max_ulp(parts.total, total, maxulp=4)
 
 
 def test_a_wrong_pair_is_refused_before_any_member_is_computed(model, rows):
