@@ -15,6 +15,14 @@ from skuq.nn._dropout_masks import Masks, Spread
 from skuq.nn._dropout_prefix import Prefix, is_worth_recording
 
 
+def _set_training(part: nn.Module, *, on: bool) -> None:
+    """Set the mode of one module, past the slow `__setattr__` where that may be."""
+    if isinstance(part, torch.jit.ScriptModule):
+        part.training = on
+    else:
+        part.__dict__["training"] = on
+
+
 class DropoutMode(TorchFunctionMode):
     """Replaces the functions of torch that drop units, and knows which module runs.
 
@@ -54,12 +62,12 @@ class DropoutMode(TorchFunctionMode):
         in_training = [part for part in self._names if part.training]
         try:
             for part in in_training:
-                part.training = False
+                _set_training(part, on=False)
             with torch.inference_mode(False), torch.no_grad():
                 yield
         finally:
             for part in in_training:
-                part.training = True
+                _set_training(part, on=True)
 
     @contextmanager
     def running(self, prefix: Prefix | None) -> Iterator[None]:
