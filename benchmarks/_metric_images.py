@@ -113,7 +113,11 @@ def torch_patches(y_true, y_proba):
 
 ROWS = {
     "images": [
-        Row("PAvPU", {"skuq": skuq_patches, "torch-uncertainty": torch_patches}),
+        Row(
+            "PAvPU",
+            {"skuq": skuq_patches, "torch-uncertainty": torch_patches},
+            numpy_only=False,
+        ),
     ],
     "overlap": [
         Row(

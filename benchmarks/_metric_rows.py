@@ -20,13 +20,15 @@ class Row:
     """One metric: who computes it, skuq first, and on how many samples at most.
 
     ``most`` is there for the peers that cannot do all samples; ``allowed`` is how many
-    times the seconds of the fastest other entrant skuq may take.
+    times the seconds of the fastest other entrant skuq may take; ``numpy_only`` is
+    False where skuq's entrant uses torch, too.
     """
 
     name: str
     entrants: Mapping[str, Callable]
     most: int | None = None
     allowed: float = 1.0
+    numpy_only: bool = True
 
 
 def skuq(metric, **options):

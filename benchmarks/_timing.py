@@ -22,8 +22,6 @@ from pathlib import Path
 SLOW = 10.0  # seconds; an entrant whose first run took longer is timed once
 SMALL = 2**20  # bytes; against a smaller input, pages and thread stacks drown the rest
 M_ARENA_MAX = -8  # a name of mallopt in glibc
-M_MMAP_THRESHOLD = -3  # of mallopt, in malloc.h
-FRESH_THRESHOLD, USED_THRESHOLD = 2**17, 2**25  # glibc's at the start, and its largest
 CLEAR_REFS = Path("/proc/self/clear_refs")
 CPU_TIMES = Path("/proc/stat")
 THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -49,11 +47,12 @@ class Race:
     others: float | None
 
 
-def race(entrants, *, repeats):
+def race(entrants, *, repeats, numpy_only=()):
     """Run all entrants side by side.
 
     ``entrants`` maps a name to a factory. The factory imports the peer and converts
-    the arrays, unmeasured, and returns the call to be measured.
+    the arrays, unmeasured, and returns the call to be measured. ``numpy_only`` names
+    those that take no memory but by numpy.
     """
     if CLEAR_REFS.exists():
         # The arena of a thread keeps what was freed, which would hide what comes next.
@@ -69,7 +68,9 @@ def race(entrants, *, repeats):
     for call, outcome in running:
         outcome.seconds = statistics.median(rounds[outcome.name])
         outcome.n_runs = len(rounds[outcome.name])
-        outcome.extra_bytes = peak_extra_bytes(call)
+        outcome.extra_bytes = peak_extra_bytes(
+            call, numpy_only=outcome.name in numpy_only
+        )
     return Race([outcome for _, outcome in prepared], _share_of_others(start))
 
 
@@ -114,31 +115,32 @@ def _share_of_others(start):
     return max(0.0, busy - own) / (clock * os.cpu_count())
 
 
-def peak_extra_bytes(call):
+def peak_extra_bytes(call, *, numpy_only=False):
     """Highest memory during the call above that before it.
 
-    On Linux the resident size, which sees every allocator; elsewhere tracemalloc, which
-    sees numpy but not torch.
+    On Linux the resident size, which sees every allocator, and what a process that has
+    run for a while scatters and gives back late; so for a call that is `numpy_only`
+    what is asked for, if that is less.  Elsewhere what numpy asks for.
     """
     gc.collect()
     if not CLEAR_REFS.exists():
-        tracemalloc.start()
-        call()
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        return peak
-    libc = ctypes.CDLL(None)
-    # As in a fresh process: arrays are mapped one by one and given back when freed. In
-    # one that has run for a while glibc keeps them, which counts them twice.
-    libc.mallopt(M_MMAP_THRESHOLD, FRESH_THRESHOLD)
+        return traced_bytes(call)
     # Memory freed earlier but not yet given back would hide what the call takes.
-    libc.malloc_trim(0)
+    ctypes.CDLL(None).malloc_trim(0)
     CLEAR_REFS.write_text("5")  # sets the high-water mark to the present size
     before = _status_bytes("VmHWM")
     call()
-    peak = _status_bytes("VmHWM")
-    libc.mallopt(M_MMAP_THRESHOLD, USED_THRESHOLD)
-    return peak - before
+    resident = _status_bytes("VmHWM") - before
+    return min(resident, traced_bytes(call)) if numpy_only else resident
+
+
+def traced_bytes(call):
+    """Highest memory during the call that Python and numpy ask for; torch is unseen."""
+    tracemalloc.start()
+    call()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
 
 
 def _status_bytes(field):

@@ -100,7 +100,8 @@ def run(row, case, arrays, repeats):
         name: lambda make=make: make(*arrays) for name, make in row.entrants.items()
     }
     input_bytes = sum(array.nbytes for array in arrays)
-    finished = race(calls, repeats=repeats)
+    own = ("skuq",) if row.numpy_only else ()
+    finished = race(calls, repeats=repeats, numpy_only=own)
     print_table(title, finished, input_bytes=input_bytes, quality=shown)
     return verdict(row, title, finished, input_bytes)
 
