@@ -29,6 +29,7 @@ LONGEST_ROW = 32
 SHARED_BLOCK = 2**18  # scores; with half as many, threads took twice as long
 LONG_ROW = 64
 LEAST_SHARE = 2**23  # scores for each worker
+CACHE_LINE = 64  # bytes
 MOST_WORKERS = 4  # more would wait for memory, and each needs room for a window
 
 
@@ -124,10 +125,14 @@ class Scratch:
 
     @contextmanager
     def rows(self, n_rows: int, length: int) -> Iterator[np.ndarray]:
-        """A float64 array of shape (n_rows, length), of any values."""
+        """A float64 array of shape (n_rows, length), of any values.
+
+        It begins at a line of the cache: sums of BLAS depend on where numbers lie.
+        """
         space = self._free.pop() if self._free else np.empty(0)
         if space.size < n_rows * length:
-            space = np.empty(n_rows * length)
+            space = np.empty(n_rows * length + CACHE_LINE // 8)
+            space = space[-space.ctypes.data % CACHE_LINE // 8 :]
         yield space[: n_rows * length].reshape(n_rows, length)
         self._free.append(space)
 

@@ -11,6 +11,7 @@ from skuq.exceptions import InputError
 from skuq.metrics._proper import mean_of_state
 from skuq.metrics._quantiles import pinball_sum
 from skuq.metrics._regression_inputs import (
+    check_finite,
     check_std,
     mean_loss,
     mean_loss_in_place,
@@ -34,6 +35,7 @@ def crps_gaussian_sum(
         some = std > 0
         if bool(xp.all(some)):
             return _spread(error, xp.divide(error, std, **outs[1]), std, outs[2])
+        check_finite(std, "y_std")
         z = xp.where(some, error, 0.0) / xp.where(some, std, 1.0)
         return xp.where(some, _spread(error, z, std, outs[2]), xp.abs(error))
 

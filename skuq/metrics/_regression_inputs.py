@@ -210,6 +210,7 @@ def check_std(y_std: Array, *, positive: bool = True) -> None:
     """Refuse standard deviations below 0, or of 0 where they must be positive."""
     low = float(array_namespace(y_std).min(y_std))
     if low < 0 or (positive and low == 0):
+        check_finite(y_std, "y_std")
         raise InputError(
             f"y_std has the value {low:g}: standard deviations must be "
             f"{'greater than' if positive else 'at least'} 0. Pass the root of a "
