@@ -68,7 +68,8 @@ class TorchModule(BaseEstimator):
         if is_torch_array(part):
             batch = part.clone().to(place)
         else:
-            batch = torch.from_numpy(np.array(part)).to(place)
+            # Columns of frames follow one another, and torch rounds those otherwise.
+            batch = torch.from_numpy(np.array(part, order="C")).to(place)
         if batch.is_floating_point():
             first = next(self.module.parameters(), None)
             batch = batch.to(
