@@ -76,6 +76,16 @@ def rng():
     return np.random.default_rng(0)
 
 
+@pytest.fixture
+def torch_seed():
+    """Torch's generator at 0, and afterwards as it was."""
+    import torch  # most tests do without
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
+
+
 @dataclass(frozen=True)
 class Namespace:
     """An array library under test; other attributes are those of the library."""

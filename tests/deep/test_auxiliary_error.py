@@ -47,11 +47,7 @@ def trained(images, y, n_steps=40):
     return TorchModuleClassifier(module, 3)
 
 
-@pytest.fixture(autouse=True)
-def seed():
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
+pytestmark = pytest.mark.usefixtures("torch_seed")
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import tempfile
 
 import numpy as np
 import pytest
-import torch
 from sklearn.model_selection import ShuffleSplit
 from sklearn.naive_bayes import GaussianNB
 from skorch import NeuralNetClassifier
@@ -19,11 +18,7 @@ from skuq.exceptions import InputError
 SMALL = {"hidden_layer_sizes": (16,), "max_epochs": 3, "random_state": 0}
 
 
-@pytest.fixture(autouse=True)
-def seed():
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
+pytestmark = pytest.mark.usefixtures("torch_seed")
 
 
 @pytest.fixture

@@ -40,11 +40,7 @@ class MLP(nn.Module):
         return self.out(self.hidden(x))
 
 
-@pytest.fixture(autouse=True)
-def seed():
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
+pytestmark = pytest.mark.usefixtures("torch_seed")
 
 
 @pytest.fixture

@@ -15,11 +15,7 @@ from skuq.deep._confidence_features import log_odds, read
 SMALL = {"hidden_layer_sizes": (16,), "residual": True, "random_state": 0}
 
 
-@pytest.fixture(autouse=True)
-def seed():
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
+pytestmark = pytest.mark.usefixtures("torch_seed")
 
 
 @pytest.fixture

@@ -36,11 +36,7 @@ class Recorder(nn.Module):
         return torch.cat([x, -x], dim=1)
 
 
-@pytest.fixture(autouse=True)
-def seed():
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
+pytestmark = pytest.mark.usefixtures("torch_seed")
 
 
 @pytest.fixture

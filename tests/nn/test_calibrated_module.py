@@ -69,11 +69,7 @@ def data():
     return z.astype(np.float32), y
 
 
-@pytest.fixture(autouse=True)
-def seed():
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
+pytestmark = pytest.mark.usefixtures("torch_seed")
 
 
 def assert_module_predicts(calibrated, X):

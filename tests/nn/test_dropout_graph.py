@@ -10,7 +10,7 @@ from torch import nn
 from skuq.exceptions import InputError, SkuqWarning
 from skuq.nn import DropoutSampler
 from skuq.nn._dropout_graph import TRACED
-from tests.nn.conftest import cnn, outputs, prepared
+from tests.nn.conftest import assert_same, cnn, outputs, prepared
 
 pytestmark = pytest.mark.usefixtures("torch_seed")
 
@@ -18,10 +18,6 @@ ISSUED = ("cnn", "unet", "resnet", "lstm", "transformer")
 needs_compiler = pytest.mark.skipif(
     not any(map(shutil.which, ("g++", "clang++", "cl"))), reason="no C++ compiler"
 )
-
-
-def same(one, other):
-    torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
 
 
 @pytest.fixture
@@ -45,18 +41,20 @@ class TestTheDraws:
     @pytest.mark.parametrize("name", ISSUED)
     def test_are_those_of_the_network(self, name):
         net, x = prepared(name)
-        same(outputs(net, x, compile="aot_eager"), outputs(net, x))
+        assert_same(outputs(net, x, compile="aot_eager"), outputs(net, x))
 
     @needs_compiler
     @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's, of torch
     def test_are_those_of_the_network_by_inductor(self):
         net, x = prepared("cnn")
-        same(outputs(net, x, compile=True), outputs(net, x))
+        assert_same(outputs(net, x, compile=True), outputs(net, x))
 
     def test_are_so_without_a_recording_and_with_masks_of_rows(self):
         net, x = prepared("cnn")
         options = {"mask": "independent", "cache_prefix": False}
-        same(outputs(net, x, compile="eager", **options), outputs(net, x, **options))
+        assert_same(
+            outputs(net, x, compile="eager", **options), outputs(net, x, **options)
+        )
 
     @pytest.mark.parametrize("autocast", [None, torch.bfloat16])
     def test_are_so_several_at_a_time(self, compiled, autocast):
@@ -71,7 +69,7 @@ class TestTheDraws:
         net, x = prepared("gru")
         with pytest.warns(SkuqWarning, match="one by one"):
             draws = outputs(net, x, compile=True, chunk_size=3)
-        same(draws, outputs(net, x))
+        assert_same(draws, outputs(net, x))
         assert n_graphs(compiled) == 1
 
 
@@ -89,7 +87,7 @@ class TestWhatIsCompiled:
         sampler = DropoutSampler(net, seed=3, compile=True)
         for index, batch in enumerate([x, x + 1, x[:2], x[2:4]]):
             draws = list(sampler.draws(batch, range(4), index))
-            same(torch.stack(draws), outputs(net, batch, 4))
+            assert_same(torch.stack(draws), outputs(net, batch, 4))
         assert n_graphs(compiled) == 2
         outputs(net, x, compile=True)
         assert n_graphs(compiled) == 2
@@ -102,16 +100,16 @@ class TestWhatIsCompiled:
         net[9] = type(net[9])(6, 3)  # parameters that are other objects
         after = outputs(net, x, compile=True)
         assert not torch.allclose(before, after)
-        same(after, outputs(net, x))
+        assert_same(after, outputs(net, x))
         assert n_graphs(compiled) == 1
 
     def test_a_changed_network_is_compiled_again(self, compiled):
         net, x = prepared("cnn")
         outputs(net, x, compile=True)
         net[7] = nn.Tanh()
-        same(outputs(net, x, compile=True), outputs(net, x))
+        assert_same(outputs(net, x, compile=True), outputs(net, x))
         net[8].p = 0.1
-        same(outputs(net, x, compile=True), outputs(net, x))
+        assert_same(outputs(net, x, compile=True), outputs(net, x))
         assert n_graphs(compiled) == 3
 
     def test_a_network_is_not_kept_alive_by_it(self, compiled):
@@ -166,7 +164,7 @@ class TestErrors:
 
         net, x = Hidden(), torch.rand(3, 4) + 1
         for batch in (x, x + 1):  # the second is traced again
-            same(outputs(net, batch, compile=True), outputs(net, batch))
+            assert_same(outputs(net, batch, compile=True), outputs(net, batch))
         assert n_graphs(compiled) == 2
 
     def test_a_backend_that_is_wrong(self, monkeypatch):

@@ -10,7 +10,7 @@ from torch import nn
 
 from skuq.exceptions import InputError, SkuqWarning
 from skuq.nn import DropoutSampler
-from tests.nn.conftest import UNet, cnn, outputs
+from tests.nn.conftest import Lost, UNet, cnn, outputs
 
 pytestmark = pytest.mark.usefixtures("torch_seed")
 
@@ -214,15 +214,6 @@ class TestErrors:
             outputs(nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.0)), torch.ones(3, 2))
 
     def test_dropout_that_does_not_reach_the_output(self):
-        class Lost(nn.Module):
-            def __init__(self):
-                super().__init__()
-                self.drop = nn.Dropout(0.5)
-
-            def forward(self, x):
-                self.drop(x)
-                return x
-
         with pytest.raises(InputError, match="all draws are identical"):
             outputs(Lost(), torch.randn(3, 20))
 

@@ -9,17 +9,13 @@ from torch import nn
 from skuq.exceptions import InputError, SkuqWarning
 from skuq.nn import DropoutSampler, _dropout_masks, _dropout_together
 from skuq.nn._dropout_together import MEASURED, MOST, Size
-from tests.nn.conftest import NETS, cnn, outputs, prepared
+from tests.nn.conftest import NETS, Lost, assert_same, cnn, outputs, prepared
 
 pytestmark = pytest.mark.usefixtures("torch_seed")
 
 RECURRENT = ("lstm", "lstm-time-first", "gru", "rnn")
 MERGED = [name for name in NETS if name not in RECURRENT]
 NO_ARITHMETIC = ("feature-alpha", "volumes")
-
-
-def same(one, other):
-    torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
 
 
 @pytest.fixture
@@ -43,7 +39,7 @@ class TestTheDraws:
         net, x = prepared(name)
         single = outputs(net, x, 8, mask=mask)
         several = outputs(net, x, 8, mask=mask, chunk_size=chunk_size)
-        same(several, single)
+        assert_same(several, single)
         if name in NO_ARITHMETIC:
             assert torch.equal(several, single)
 
@@ -68,12 +64,12 @@ class TestTheDraws:
     def test_do_not_depend_on_the_batch(self):
         net, x = prepared("unet")
         whole = outputs(net, x, 6, chunk_size=3)
-        same(outputs(net, x[2:3], 6, chunk_size=5), whole[:, 2:3])
+        assert_same(outputs(net, x[2:3], 6, chunk_size=5), whole[:, 2:3])
 
     def test_are_run_without_a_recording_too(self):
         net, x = prepared("resnet")
         single = outputs(net, x, 6)
-        same(outputs(net, x, 6, chunk_size=3, cache_prefix=False), single)
+        assert_same(outputs(net, x, 6, chunk_size=3, cache_prefix=False), single)
 
     @pytest.mark.parametrize("wrap", [tuple, list, lambda t: {"a": t[0], "b": t[1]}])
     def test_may_be_several_tensors(self, wrap):
@@ -98,7 +94,7 @@ class TestTheDraws:
         sampler = DropoutSampler(net, seed=3, chunk_size=4)
         several = torch.stack(list(sampler.draws(x, range(9))))
         assert sampler._passes.mode.fold.folds
-        same(several, outputs(net, x, 9))
+        assert_same(several, outputs(net, x, 9))
 
     def test_may_be_of_dropout_that_works_in_place(self):
         # As in the heads of many image networks.
@@ -106,7 +102,7 @@ class TestTheDraws:
             nn.Linear(6, 8), nn.Dropout(0.5, inplace=True), nn.Linear(8, 3)
         )
         x = torch.randn(5, 6)
-        same(outputs(net, x, 7, chunk_size=3), outputs(net, x, 7))
+        assert_same(outputs(net, x, 7, chunk_size=3), outputs(net, x, 7))
 
     def test_run_in_lower_precision_under_autocast(self):
         net, x = prepared("resnet")
@@ -178,15 +174,6 @@ class TestThePasses:
         assert torch.equal(several, outputs(net, x))
 
     def test_still_find_dropout_that_does_not_reach_the_output(self):
-        class Lost(nn.Module):
-            def __init__(self):
-                super().__init__()
-                self.drop = nn.Dropout(0.5)
-
-            def forward(self, x):
-                self.drop(x)
-                return x
-
         with pytest.raises(InputError, match="all draws are identical"):
             outputs(Lost(), torch.randn(3, 20), chunk_size=3)
 
@@ -269,7 +256,7 @@ class TestMeasuring:
 
     def test_the_draws_stay_the_same_meanwhile(self):
         net, x = prepared("unet")
-        same(outputs(net, x, 40), outputs(net, x, 40, chunk_size=1))
+        assert_same(outputs(net, x, 40), outputs(net, x, 40, chunk_size=1))
         assert self.sizes(net) == [16]  # 1 + 1 + 2 + 2 + 4 + 4 + 8 + 8 draws before
 
     def test_it_is_done_once_for_a_network_and_a_shape(self):
@@ -288,7 +275,7 @@ class TestMeasuring:
 
     def test_memory_that_is_not_there_ends_the_search(self, small_memory):
         net, x = prepared("cnn")
-        same(outputs(net, x, 40), outputs(net, x, 40, chunk_size=1))
+        assert_same(outputs(net, x, 40), outputs(net, x, 40, chunk_size=1))
         assert self.sizes(net) == [4]
 
     def test_a_network_is_not_kept_alive_by_what_was_measured(self):
