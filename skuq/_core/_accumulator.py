@@ -6,6 +6,7 @@ Addition is associative and commutative (collections up to order), so that a dat
 may be split over batches, threads or machines in any way.
 """
 
+from collections.abc import Iterable
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, Self
 
@@ -87,6 +88,15 @@ class MeanSum(Accumulator):
 
     total: float = summed()
     weight: float = summed()
+
+    @classmethod
+    def of(cls, sums: Iterable[tuple[float, float]]) -> Self:
+        """That of all parts together, from the total and the weight of each."""
+        total, weight = 0.0, 0.0
+        for part_total, part_weight in sums:
+            total += part_total
+            weight += part_weight
+        return cls(total, weight)
 
     @property
     def mean(self) -> float:

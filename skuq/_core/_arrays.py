@@ -153,6 +153,14 @@ def pick(block: Array, index: Array) -> Array:
     return block[xp.astype(index, xp.int64), columns]
 
 
+def weighted_sum(values: Array, weight: Array | None) -> tuple[float, float]:
+    """The sum of values times their weights, and that of the weights."""
+    xp = array_namespace(values)
+    if weight is None:
+        return float(xp.sum(values)), float(values.shape[0])
+    return float(xp.sum(values * weight)), float(xp.sum(weight))
+
+
 def bincount(index: Array, weights: Array | None, length: int) -> np.ndarray:
     """Sum of `weights` (counts if None) per value of `index` in 0..length-1.
 

@@ -13,6 +13,7 @@ from skuq._core._arrays import (
     array_namespace,
     pick,
     to_numpy,
+    weighted_sum,
 )
 from skuq._core._blocks import HOST_BLOCK, LEAST, Block, ScoreTable, Window
 from skuq._core._checks import check_option
@@ -61,19 +62,7 @@ def terms_of_blocks(table: ScoreTable, loss: Callable[[Block], Array]) -> Terms:
 
 def mean_over(terms: Terms) -> MeanSum:
     """The weighted sum of a loss over a table."""
-
-    def sums(window: Window) -> tuple[float, float]:
-        values, weight = terms.losses(window)
-        xp = array_namespace(values)
-        if weight is None:
-            return float(xp.sum(values)), float(values.shape[0])
-        return float(xp.sum(values * weight)), float(xp.sum(weight))
-
-    total, mass = 0.0, 0.0
-    for part_total, part_mass in terms.parts(sums):
-        total += part_total
-        mass += part_mass
-    return MeanSum(total, mass)
+    return MeanSum.of(terms.parts(lambda window: weighted_sum(*terms.losses(window))))
 
 
 def samples_over(terms: Terms) -> MeanSamples:

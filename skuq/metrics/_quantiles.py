@@ -18,12 +18,11 @@ from skuq.metrics._regression_inputs import (
     check_finite,
     check_levels,
     sample_table,
-    total_of,
 )
 from skuq.metrics._streaming import streams_with
 
 CACHED = 2**17  # values that are read with long strides at a time
-WINDOW = 2**21
+WINDOW = 2**21  # values for a thread, which works on them piece by piece
 
 
 def quantile_table(
@@ -58,8 +57,7 @@ def pinball_sum(
         xp = array_namespace(quantiles)
         quantiles = quantiles[None, :] if quantiles.ndim == 1 else quantiles
         if is_numpy_array(quantiles):
-            sums_of = _sums_of_errors(y, quantiles, weight, tilt, scratch)
-            tilted, absolute = sums_of
+            tilted, absolute = _sums(y, quantiles, weight, tilt, scratch)
         else:
             error = y - quantiles
             share = xp.ones_like(y) if weight is None else weight
@@ -71,10 +69,10 @@ def pinball_sum(
             check_finite(quantiles, "y_quantiles")
         return total, float(y.shape[0] if weight is None else xp.sum(weight))
 
-    return total_of(table.map(sums, checked=False, threads=True, size=WINDOW))
+    return MeanSum.of(table.map(sums, checked=False, threads=True, size=WINDOW))
 
 
-def _sums_of_errors(
+def _sums(
     y: np.ndarray,
     quantiles: np.ndarray,
     weight: np.ndarray | None,

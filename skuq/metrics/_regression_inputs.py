@@ -5,7 +5,7 @@ come first, `(n_members, n_samples, *output)`, and quantiles on axis 1, `(n_samp
 n_levels, *output)`.  Inside, a block has one column per observed value.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ from skuq._core._arrays import (
     to_library_of,
     to_numpy,
     to_real_floating,
+    weighted_sum,
 )
 from skuq._core._blocks import HOST_BLOCK, LEAST, ScoreTable, Window
 from skuq._core._checks import check_weight
@@ -158,7 +159,7 @@ def mean_loss(table: SampleTable, loss: Callable[..., Array]) -> MeanSum:
     def sums(weight: Array | None, *blocks: Array) -> tuple[float, float]:
         return weighted_sum(loss(*blocks), weight)
 
-    return total_of(table.map(sums))
+    return MeanSum.of(table.map(sums))
 
 
 def mean_loss_in_place(
@@ -186,24 +187,7 @@ def mean_loss_in_place(
                 check_finite(block, name)
         return found
 
-    return total_of(table.map(sums, checked=False, threads=True))
-
-
-def weighted_sum(values: Array, weight: Array | None) -> tuple[float, float]:
-    """The sum of values times their weights, and that of the weights."""
-    xp = array_namespace(values)
-    if weight is None:
-        return float(xp.sum(values)), float(values.shape[0])
-    return float(xp.sum(values * weight)), float(xp.sum(weight))
-
-
-def total_of(sums: Iterable[tuple[float, float]]) -> MeanSum:
-    """The mean of all blocks from the sums of each."""
-    total, weight = 0.0, 0.0
-    for part_total, part_weight in sums:
-        total += part_total
-        weight += part_weight
-    return MeanSum(total, weight)
+    return MeanSum.of(table.map(sums, checked=False, threads=True))
 
 
 def check_std(y_std: Array, *, positive: bool = True) -> None:

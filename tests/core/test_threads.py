@@ -8,7 +8,7 @@ import pytest
 
 from skuq._core import _threads
 from skuq._core._blocks import ScoreTable
-from skuq._core._threads import map_windows, worker_count
+from skuq._core._threads import CACHE_LINE, Scratch, map_windows, worker_count
 from skuq.metrics import expected_calibration_error
 
 
@@ -51,3 +51,15 @@ def test_the_number_of_threads_follows_openmp(monkeypatch):
     for unusable in ("", "0", "many"):
         monkeypatch.setenv("OMP_NUM_THREADS", unusable)
         assert worker_count() == min(cores or os.cpu_count(), _threads.MOST_WORKERS)
+
+
+def test_scratch_memory_begins_at_a_cache_line_and_is_used_again():
+    scratch = Scratch()
+    with scratch.rows(3, 1001) as rows:
+        assert rows.shape == (3, 1001)
+        assert rows.ctypes.data % CACHE_LINE == 0
+        first = rows.ctypes.data
+        with scratch.rows(2, 5) as others:  # of another worker
+            assert not np.shares_memory(rows, others)
+    with scratch.rows(1, 3003) as again:
+        assert again.ctypes.data == first
