@@ -60,7 +60,8 @@ def foreground_counts(
         return count_by_image(code, pixels.counts, 8)
 
     pooled = average == "pooled"
-    return counts_of(table, count, 8, setting=(level, positive), pooled=pooled)
+    setting = (level, positive)
+    return counts_of(table, count, 8, setting=setting, pooled=pooled, threads=True)
 
 
 def dice_of(counts: np.ndarray, correction: str | None = None) -> np.ndarray:

@@ -125,6 +125,7 @@ def counts_above(
         2 * (len(bounds) + 1),
         setting=tuple(bounds.tolist()),
         pooled=average == "pooled",
+        threads=len(bounds) > 1,
     )
 
 
@@ -159,9 +160,10 @@ def counts_of(
     *,
     setting: tuple[Any, ...],
     pooled: bool,
+    threads: bool,
 ) -> Counts:
     """Counts of the codes of each image or, `pooled`, of all images."""
-    counts = count_codes(table, count, n_codes, pooled=pooled)
+    counts = count_codes(table, count, n_codes, pooled=pooled, threads=threads)
     if pooled:
         return PooledCounts(setting, counts)
     return ImageCounts(setting, counts, table.weight)

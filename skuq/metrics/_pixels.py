@@ -7,6 +7,8 @@ sample of a plain table is an image of one pixel.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import reduce
+from itertools import tee
+from math import prod
 from operator import and_
 from typing import Any, NamedTuple
 
@@ -26,9 +28,11 @@ from skuq._core._arrays import (
 )
 from skuq._core._blocks import ScoreTable, Window
 from skuq._core._checks import check_weight, host_summary
+from skuq._core._threads import SHARED_BLOCK, map_items
 from skuq.exceptions import InputError
 
 LONG_ROW = 2**12  # pixels from which a call for each row pays
+LEAST_SHARED = 2**22  # pixels from which threads pay
 LARGE_BLOCK = 2**21  # pixels counted at a time, by few and fast operations
 
 
@@ -206,19 +210,28 @@ def count_codes(
     n_codes: int,
     *,
     pooled: bool,
+    threads: bool,
 ) -> np.ndarray:
     """How many pixels of each image have each code, `(n_codes, n_images)`.
 
     `count` says so of some pixels, `(n_images, n_codes)`.  With `pooled` there is one
     column, the sum over images by their weights.
 
-    Without threads: a few short operations on each window, and threads that wait for
-    the interpreter between them, take half as long again.
+    `threads` are for a `count` of long operations, and for many pixels.  Between a few
+    short ones they wait for the interpreter; larger windows serve those better.
     """
     n_images = table.weight.shape[0]
     total = np.zeros((1 if pooled else n_images, n_codes))
-    for window in table.windows(LARGE_BLOCK):
-        part = count(table.pixels(window))
+    large = prod(table.uncertainty.shape) >= LEAST_SHARED
+    size = SHARED_BLOCK if threads else LARGE_BLOCK
+    threads = threads and large and is_numpy_array(table.uncertainty)
+
+    def counted(window: Window) -> np.ndarray:
+        return count(table.pixels(window))
+
+    places, work = tee(table.windows(size))
+    parts = map_items(counted, work, threads=threads)
+    for window, part in zip(places, parts, strict=True):
         if pooled:
             total[0] += table.weight[window.samples] @ part
         else:
