@@ -11,8 +11,10 @@ from skuq._core._links import both_rows
 from skuq._core._ranking import MOST_OF_A_TIE, is_table, top_of_rows
 from skuq.exceptions import InputError
 
-# Scores per window where each row of a table gives one: little is held of a row.
-WHOLE_ROWS = 2**21
+# Scores and rows per window where each row of a table gives a number or two: little is
+# held of a row, and each operation takes milliseconds.
+WHOLE_ROWS = 2**22
+MOST_ROWS = 2**18
 
 
 class Outcomes(NamedTuple):
@@ -52,14 +54,24 @@ def proba_of_truth(table: ScoreTable, window: Window) -> tuple[Array, Array | No
 
     The rows of a table are checked as they lie in memory, in half of the time.
     """
-    if not has_rows(table):
-        scores, codes, weight = proba_block(table, window)
-        return pick(scores, codes), weight
+    if has_rows(table):
+        _, truth, weight = rows_and_truth(table, window)
+        return truth, weight
+    scores, codes, weight = proba_block(table, window)
+    return pick(scores, codes), weight
+
+
+def rows_and_truth(
+    table: ScoreTable, window: Window
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Checked rows of a table that `has_rows`, their true entries, and weights."""
     rows = table.scores[window.samples, :]
     codes, weight = table.targets(window)
     n, k = rows.shape
     check_proba(rows, rows @ np.ones(k, rows.dtype))
-    return rows.reshape(-1).take(np.arange(0, n * k, k) + codes), weight
+    place = np.arange(0, n * k, k)
+    place += codes
+    return rows, rows.reshape(-1).take(place), weight
 
 
 def _top_label(table: ScoreTable, window: Window) -> Outcomes:
