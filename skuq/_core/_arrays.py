@@ -154,8 +154,15 @@ def pick(block: Array, index: Array) -> Array:
 
 
 def weighted_sum(values: Array, weight: Array | None) -> tuple[float, float]:
-    """The sum of values times their weights, and that of the weights."""
+    """The sum of values times their weights, and that of the weights.
+
+    Of bools, the number that are True, or their weight.
+    """
     xp = array_namespace(values)
+    if values.dtype == xp.bool:
+        if weight is None:
+            return float(xp.count_nonzero(values)), float(values.shape[0])
+        values = xp.astype(values, weight.dtype)
     if weight is None:
         return float(xp.sum(values)), float(values.shape[0])
     return float(xp.sum(values * weight)), float(xp.sum(weight))

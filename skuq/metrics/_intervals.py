@@ -1,32 +1,47 @@
 """Prediction intervals: Winkler's proper loss, coverage and width."""
 
+from collections.abc import Callable
+from math import isfinite
 from typing import Any
 
+import numpy as np
+
 from skuq._core._accumulator import MeanSum
-from skuq._core._arrays import Array, accumulator_dtype, array_namespace
+from skuq._core._arrays import Array, array_namespace, weighted_sum
 from skuq.exceptions import InputError
 from skuq.metrics._proper import mean_of_state
-from skuq.metrics._regression_inputs import SampleTable, mean_loss, sample_table
+from skuq.metrics._regression_inputs import check_finite, sample_table
 from skuq.metrics._streaming import streams_with
 
-
-def interval_table(
-    sample_weight: Any, y_true: Any, y_lower: Any, y_upper: Any
-) -> SampleTable:
-    """Observed values and the ends of their intervals."""
-    return sample_table(sample_weight, y_true=y_true, y_lower=y_lower, y_upper=y_upper)
+# The loss of a block, from observed values, both ends and the widths.
+Loss = Callable[[Array, Array, Array, Array], Array]
 
 
-def width(lower: Array, upper: Array) -> Array:
-    """The widths of a block of intervals, none of which may end before it begins."""
-    widths = upper - lower
-    least = float(array_namespace(widths).min(widths))
-    if least < 0:
-        raise InputError(
-            f"y_lower exceeds y_upper by up to {-least:g}: pass the lower end first, "
-            "and sort ends that cross."
-        )
-    return widths
+def sum_over(
+    loss: Loss, sample_weight: Any, y_true: Any, y_lower: Any, y_upper: Any
+) -> MeanSum:
+    """The weighted sum of a loss of intervals, none of which ends before it begins."""
+    table = sample_table(sample_weight, y_true=y_true, y_lower=y_lower, y_upper=y_upper)
+
+    def sums(
+        weight: Array | None, y: Array, lower: Array, upper: Array
+    ) -> tuple[float, float]:
+        xp = array_namespace(y)
+        with np.errstate(invalid="ignore", over="ignore"):
+            widths = upper - lower
+            least = float(xp.min(widths))
+            total = float(xp.sum(y) + xp.sum(widths))
+        if least < 0 or not isfinite(total):  # fewer passes than to look at each value
+            for name, values in zip(table.columns, (y, lower, upper), strict=True):
+                check_finite(values, name)
+        if least < 0:
+            raise InputError(
+                f"y_lower exceeds y_upper by up to {-least:g}: pass the lower end "
+                "first, and sort ends that cross."
+            )
+        return weighted_sum(loss(y, lower, upper, widths), weight)
+
+    return MeanSum.of(table.map(sums, checked=False))
 
 
 def interval_score_sum(
@@ -44,15 +59,15 @@ def interval_score_sum(
             "may miss, 0.1 for intervals of 90 %."
         )
 
-    def loss(y: Array, lower: Array, upper: Array) -> Array:
+    def loss(y: Array, lower: Array, upper: Array, widths: Array) -> Array:
         xp = array_namespace(y)
         values = xp.maximum(lower - y, y - upper)
         values = xp.maximum(values, 0.0)
         values *= 2 / alpha
-        values += width(lower, upper)
+        values += widths
         return values
 
-    return mean_loss(interval_table(sample_weight, y_true, y_lower, y_upper), loss)
+    return sum_over(loss, sample_weight, y_true, y_lower, y_upper)
 
 
 @streams_with(interval_score_sum, mean_of_state)
@@ -133,12 +148,12 @@ def coverage_sum(
 ) -> MeanSum:
     """The mergeable statistic behind `interval_coverage_score`."""
 
-    def inside(y: Array, lower: Array, upper: Array) -> Array:
-        width(lower, upper)
-        covered = (lower <= y) & (y <= upper)
-        return array_namespace(y).astype(covered, accumulator_dtype(y))
+    def inside(y: Array, lower: Array, upper: Array, widths: Array) -> Array:
+        covered = lower <= y
+        covered &= y <= upper
+        return covered
 
-    return mean_loss(interval_table(sample_weight, y_true, y_lower, y_upper), inside)
+    return sum_over(inside, sample_weight, y_true, y_lower, y_upper)
 
 
 @streams_with(coverage_sum, mean_of_state, upper=1.0)
@@ -205,10 +220,10 @@ def interval_width_sum(
 ) -> MeanSum:
     """The mergeable statistic behind `interval_width_loss`."""
 
-    def loss(y: Array, lower: Array, upper: Array) -> Array:
-        return width(lower, upper)
+    def loss(y: Array, lower: Array, upper: Array, widths: Array) -> Array:
+        return widths
 
-    return mean_loss(interval_table(sample_weight, y_true, y_lower, y_upper), loss)
+    return sum_over(loss, sample_weight, y_true, y_lower, y_upper)
 
 
 @streams_with(interval_width_sum, mean_of_state)

@@ -36,6 +36,7 @@ from skuq.metrics._streaming import streams_with
 Result = TypeVar("Result")
 
 LARGE_BLOCK = 4 * HOST_BLOCK  # runs of pixels long enough for reductions over classes
+LONG_BLOCK = 2**21  # and for threads, which then do not wait for the interpreter
 
 # The losses of the positions of a window that count, and their weights or None.
 Losses = Callable[[Window], tuple[Array, Array | None]]
@@ -164,7 +165,7 @@ def log_loss_terms(
     fast = sums if floor == LEAST_PROBABILITY else None
     if has_rows(table):
         return Terms(table, losses, WHOLE_ROWS, MOST_ROWS, sums=fast)
-    return Terms(table, losses, sums=fast)
+    return Terms(table, losses, LONG_BLOCK, MOST_ROWS, threads=True, sums=fast)
 
 
 def sum_of_logs(p: np.ndarray) -> float:

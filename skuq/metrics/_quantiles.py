@@ -21,7 +21,7 @@ from skuq.metrics._regression_inputs import (
 )
 from skuq.metrics._streaming import streams_with
 
-CACHED = 2**17  # values that are read with long strides at a time
+CACHED = 2**16  # values that are read with long strides at a time
 WINDOW = 2**21  # values for a thread, which works on them piece by piece
 
 
