@@ -1,12 +1,15 @@
 """Draws of a network for all samples, batch by batch, so that memory stays small."""
 
 from itertools import islice
+from math import prod
 
 import torch
 from tqdm import tqdm
 
+from skuq._core._arrays import array_namespace
 from skuq.deep._torch_net import placed
 
+SMALL = 2**16  # values of several draws that are counted together
 BLOCK = 10  # draws for all samples that are held in memory together
 
 
@@ -58,8 +61,8 @@ class Draws:
         with placed(self._net, self._device):
             for draws in self._batches(numbers, lambda prediction: prediction):
                 part = empty()
-                for draw in draws:
-                    part.update(*(draw if isinstance(draw, tuple) else (draw,)))
+                for draw in _stacks(draws):
+                    part.update(*draw, stacked=True)
                 parts.append(part)
         return type(parts[0]).concatenate(parts).to(self._like(torch.empty(0)))
 
@@ -81,6 +84,20 @@ class Draws:
 
     def _like(self, prediction):
         return self._net.like(self._X, prediction)
+
+
+def _stacks(draws):
+    """Tuples of what one or more draws predict, along a new first axis.
+
+    Several where they are small, for then it takes longer to call the functions that
+    count them than to run these.
+    """
+    draws = (draw if isinstance(draw, tuple) else (draw,) for draw in draws)
+    for first in draws:
+        n_more = SMALL // max(1, sum(prod(part.shape) for part in first))
+        some = [first, *islice(draws, min(n_more, BLOCK - 1))]
+        stack = array_namespace(first[0]).stack
+        yield tuple(stack(parts) for parts in zip(*some, strict=True))
 
 
 def _joined(parts):

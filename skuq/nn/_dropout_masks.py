@@ -5,7 +5,8 @@ Notation: p the share that is dropped, n the rows of a batch.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from math import prod
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 MEMORY = 2**26  # bytes of masks that are kept for the next batch
+AHEAD = 8  # draws whose masks are made together
 STEPS = 2**32  # p is rounded to a multiple of 1 / STEPS
 
 
@@ -43,7 +45,7 @@ class Masks:
         self._lane: Tensor | None = None
         self._given: Iterator[Tensor] | None = None
         self._calls: Counter[str] = Counter()
-        self._kept: dict[tuple[object, ...], Tensor] = {}
+        self._kept: dict[tuple[object, ...], Tensor] = {}  # by draw, mask and type
         self._bytes = 0
         self.seen: dict[tuple[str, int], set[int]] | None = {}  # None: do not look
 
@@ -80,14 +82,23 @@ class Masks:
         self, layer: str, p: float, shape: tuple[int, ...], x: Tensor
     ) -> Tensor:
         """The mask of `shape` for this call of `layer`, scaled by 1 / (1 - p)."""
-        kept = self.keep(layer, p, shape, x).to(x.dtype)
-        return kept if p == 1 else kept / (1 - p)
+        wanted = self._want(layer, p, shape, x)
+        if self.in_place:
+            return self._mask(self._draws[0], wanted, x.dtype)
+        return _scaled(self._of_lane(wanted), p, x.dtype)
 
     def keep(self, layer: str, p: float, shape: tuple[int, ...], x: Tensor) -> Tensor:
         """True where this call of `layer` keeps a unit; on the device of `x`."""
+        wanted = self._want(layer, p, shape, x)
+        return self.drawn(wanted) if self.in_place else self._of_lane(wanted)
+
+    def _want(self, layer: str, p: float, shape: tuple[int, ...], x: Tensor) -> Wanted:
         wanted = Wanted(layer, self._calls[layer], p, shape, x.device)
         self._calls[layer] += 1
         self.wanted.append(wanted)
+        return wanted
+
+    def _of_lane(self, wanted: Wanted) -> Tensor:
         masks = self.drawn(wanted) if self._given is None else next(self._given)
         if self._lane is None:
             return masks
@@ -99,23 +110,46 @@ class Masks:
             return self._mask(self._draws[0], wanted)
         return torch.stack([self._mask(draw, wanted) for draw in self._draws])
 
-    def _mask(self, draw: int, wanted: Wanted) -> Tensor:
-        layer, call, p, shape, device = wanted
-        entropy = [self.seed, draw, crc32(layer.encode()), call]
-        entropy += [] if self.shared else [self._batch]
-        key = (*entropy, p, shape, device)
+    def _mask(
+        self, draw: int, wanted: Wanted, dtype: torch.dtype | None = None
+    ) -> Tensor:
+        """True where units are kept; with a `dtype`, what they are multiplied by.
+
+        Those of several draws are made together: when the network has run in between,
+        the code for it is no longer in the cache of the processor.
+        """
+        key = (draw, wanted, dtype)
+        if key not in self._kept and self._takes_room(wanted, dtype):
+            draws = range(draw - draw % AHEAD, draw - draw % AHEAD + AHEAD)
+            made = self._made(draws, wanted, dtype)
+            for number, mask in zip(draws, made, strict=True):
+                self._kept[number, wanted, dtype] = mask
         if key in self._kept:
-            return self._kept[key]
-        mask = draw_mask(entropy, p, shape)
+            mask = self._kept[key]
+        else:
+            mask = self._made([draw], wanted, dtype)[0]
         if self.seen is not None:
-            self.seen.setdefault((layer, call), set()).add(hash(mask.numpy().tobytes()))
-        mask = mask.to(device)
-        if not self.shared:
-            return mask
-        if self._bytes + mask.nbytes <= MEMORY:
-            self._bytes += mask.nbytes
-            self._kept[key] = mask
+            place = wanted.layer, wanted.call
+            entries = (mask != 0).cpu().numpy().tobytes()
+            self.seen.setdefault(place, set()).add(hash(entries))
         return mask
+
+    def _takes_room(self, wanted: Wanted, dtype: torch.dtype | None) -> bool:
+        """Whether the masks of the draws to come are kept, which then have room."""
+        size = AHEAD * prod(wanted.shape) * (dtype or torch.bool).itemsize
+        if not self.shared or self._bytes + size > MEMORY:
+            return False
+        self._bytes += size
+        return True
+
+    def _made(
+        self, draws: Sequence[int], wanted: Wanted, dtype: torch.dtype | None
+    ) -> Sequence[Tensor]:
+        """The masks of some draws."""
+        entropy = [self.seed, crc32(wanted.layer.encode()), wanted.call]
+        entropy += [] if self.shared else [self._batch]
+        masks = draw_masks(entropy, draws, wanted.p, wanted.shape).to(wanted.device)
+        return (masks if dtype is None else _scaled(masks, wanted.p, dtype)).unbind()
 
     def broadcast(self, x: Tensor, axis: int, *, channels: bool = False) -> "Spread":
         """How a mask lies on `x`, whose rows are along `axis`.
@@ -146,8 +180,26 @@ class Spread:
         return (x.reshape(self.view) * factors).reshape(x.shape)
 
 
-def draw_mask(entropy: list[int], p: float, shape: tuple[int, ...]) -> Tensor:
-    # A longer mask begins as a shorter one, so padding at the end changes nothing.
-    rng = np.random.Generator(np.random.SFC64(entropy))
-    bits = rng.integers(0, STEPS, size=shape, dtype=np.uint32)
-    return torch.from_numpy(np.asarray(bits >= round(p * STEPS)))
+def _scaled(masks: Tensor, p: float, dtype: torch.dtype) -> Tensor:
+    """What units are multiplied by: 0, or 1 / (1 - p)."""
+    kept = masks.to(dtype)
+    return kept if p == 1 else kept / (1 - p)
+
+
+def draw_masks(
+    entropy: list[int], draws: Sequence[int], p: float, shape: tuple[int, ...]
+) -> Tensor:
+    """Masks of some draws, `(n_draws, *shape)`, True where a unit is kept.
+
+    A longer mask begins as a shorter one, so that padding at the end changes nothing.
+    """
+    key = np.random.SeedSequence(entropy).generate_state(2, np.uint64)
+    generator = np.random.Philox(key=key)
+    state: Any = generator.state
+    n = prod(shape)
+    bits = np.empty((len(draws), n), np.uint32)
+    for row, draw in zip(bits, draws, strict=True):
+        state["state"]["counter"][:] = 0, 0, draw, 0  # far from those of other draws
+        generator.state = state
+        row[:] = generator.random_raw(n - n // 2).view(np.uint32)[:n]
+    return torch.from_numpy(bits >= round(p * STEPS)).reshape(-1, *shape)

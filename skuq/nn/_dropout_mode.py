@@ -14,6 +14,9 @@ from skuq.nn._dropout_fold import Fold
 from skuq.nn._dropout_masks import Masks, Spread
 from skuq.nn._dropout_prefix import Prefix, is_worth_recording
 
+# The dict of a module, its own `forward` in there or None, and what stands in for it.
+Shadow = tuple[dict[str, Any], Any, Callable[..., Any]]
+
 
 def _set_training(part: nn.Module, *, on: bool) -> None:
     """Set the mode of one module, past the slow `__setattr__` where that may be."""
@@ -55,6 +58,7 @@ class DropoutMode(TorchFunctionMode):
         self._layers = layers
         self._prefix: Prefix | None = None
         self._stack: list[nn.Module] = []
+        self._shadow: list[Shadow] = []
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
@@ -73,25 +77,39 @@ class DropoutMode(TorchFunctionMode):
     def running(self, prefix: Prefix | None) -> Iterator[None]:
         """Everything that a pass needs, undone at its end, even after an error."""
         self.n_calls, self._prefix = 0, prefix
-        shadowed = []
+        shadows = self._shadows()
         try:
-            for part in self._names:
-                if not isinstance(part, torch.jit.ScriptModule):
-                    shadowed.append((part, part.__dict__.get("forward")))
-                    part.__dict__["forward"] = self._shadow(part, part.forward)
+            for names, _, shadow in shadows:
+                names["forward"] = shadow
             with self.evaluating(), self:
                 yield
             self.fold.check()
         finally:
-            for part, own in shadowed:
-                del part.__dict__["forward"]
+            for names, own, _ in shadows:
+                del names["forward"]
                 if own is not None:
-                    part.__dict__["forward"] = own
+                    names["forward"] = own
             self._prefix = None
             self._stack.clear()
             self.fold.clear()
 
-    def _shadow(self, module: nn.Module, forward: Callable[..., Any]) -> Any:
+    def _shadows(self) -> list[Shadow]:
+        """What stands in for the `forward` of each module, made anew where it changed.
+
+        In the modules' own dicts, past the slow `__setattr__`.
+        """
+        changed = any(names.get("forward") is not own for names, own, _ in self._shadow)
+        if changed or not self._shadow:
+            parts = [
+                p for p in self._names if not isinstance(p, torch.jit.ScriptModule)
+            ]
+            self._shadow = [
+                (p.__dict__, p.__dict__.get("forward"), self._stand_in(p, p.forward))
+                for p in parts
+            ]
+        return self._shadow
+
+    def _stand_in(self, module: nn.Module, forward: Callable[..., Any]) -> Any:
         """`forward` of `module`, unless its output is on record."""
         stack = self._stack
 

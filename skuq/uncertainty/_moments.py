@@ -45,15 +45,25 @@ class Moments:
         """The moments of no member, on the device of `like`."""
         return cls(zeros(shape, like), zeros(shape, like))
 
-    def add(self, values: Array, n_members: int, columns: slice | None = None) -> None:
-        """Take in one member, the `n_members`-th, at some `columns` or all."""
+    def add(self, values: Array, n_before: int, columns: slice | None = None) -> None:
+        """Take in members along axis -2, after `n_before`, at some `columns` or all."""
+        xp = array_namespace(values)
         at = (..., slice(None) if columns is None else columns)
         mean, squares = self.mean[at], self.squares[at]  # views
-        deviation = values - mean
-        mean += deviation / n_members
-        deviation *= deviation
-        deviation *= (n_members - 1) / n_members
-        squares += deviation
+        n_new = values.shape[-2]
+        if n_new == 1:
+            center = values[..., 0, :] - mean
+        else:
+            center = xp.mean(values, axis=-2)
+            spread = values - center[..., None, :]
+            spread *= spread
+            squares += xp.sum(spread, axis=-2)
+            center -= mean
+        n_members = n_before + n_new
+        mean += center / (n_members / n_new)
+        center *= center
+        center *= n_before * n_new / n_members
+        squares += center
 
     def merged(self, mine: int, other: "Moments", theirs: int) -> "Moments":
         """The moments of both, which hold so many members (Chan, Golub and LeVeque)."""
@@ -178,6 +188,16 @@ class Movable:
         """Refuse to summarise nothing."""
         if self.n_members == 0:
             raise InputError("there are no members yet: call update() first.")
+
+
+def unstacked(members: Array, name: str) -> list[Array]:
+    """The members of an array that holds them along its first axis."""
+    if members.ndim < 2:
+        raise InputError(
+            f"{name} of shape {tuple(members.shape)} holds one member: stacked=True "
+            "needs shape (n_members, n_samples, ...)."
+        )
+    return [members[i, ...] for i in range(members.shape[0])]
 
 
 def same_number(parts: Sequence[Any]) -> int:

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from skuq._core._arrays import (
     Array,
+    accumulator_dtype,
     array_namespace,
     as_array,
     empty_like_shape,
@@ -30,6 +31,7 @@ from skuq.uncertainty._moments import (
     check_same_samples,
     joined,
     same_number,
+    unstacked,
     zeros,
 )
 
@@ -98,8 +100,8 @@ class RegressionStatistics(Movable):
         self._moments: Moments
         self._variances: Array | None = None  # summed over members
 
-    def update(self, mean: Any, variance: Any = None) -> Self:
-        """Take in one member.
+    def update(self, mean: Any, variance: Any = None, *, stacked: bool = False) -> Self:
+        """Take in a member, or several.
 
         Parameters
         ----------
@@ -108,6 +110,8 @@ class RegressionStatistics(Movable):
         variance : array-like of the same shape, default=None
             The variances it states, at least 0, in the unit of the target squared: all
             members state them, or none does.
+        stacked : bool, default=False
+            There are several members, along one more axis, which comes first.
 
         Returns
         -------
@@ -122,26 +126,31 @@ class RegressionStatistics(Movable):
         """
         values = _values(mean, "mean")
         spread = None if variance is None else _values(variance, "variance", low=0)
-        self._check_member(values, spread)
+        shape = unstacked(values, "mean")[0].shape if stacked else values.shape
+        self._check_member(values, spread, tuple(shape))
         if not self.n_members:
             like = empty_like_shape(to_real_floating(as_array(mean)), (0,))
-            self._layout = Layout(tuple(values.shape), like)
+            self._layout = Layout(tuple(shape), like)
             size = (self._layout.n_positions,)
             self._moments = Moments.empty(size, values)
             self._variances = None if spread is None else zeros(size, values)
-        self.n_members += 1
         xp = array_namespace(values)
-        self._moments.add(xp.reshape(values, (-1,)), self.n_members)
+        split = (-1, self._layout.n_positions)
+        values = xp.reshape(xp.astype(values, accumulator_dtype(values)), split)
+        self._moments.add(values, self.n_members)
         if spread is not None and self._variances is not None:
-            self._variances += xp.reshape(to_library_of(spread, values), (-1,))
+            spread = xp.reshape(to_library_of(spread, values), split)
+            self._variances += xp.sum(spread, axis=0, dtype=self._variances.dtype)
+        self.n_members += values.shape[0]
         return self
 
-    def _check_member(self, mean: Array, variance: Array | None) -> None:
-        shape = tuple(mean.shape)
-        if variance is not None and tuple(variance.shape) != shape:
+    def _check_member(
+        self, mean: Array, variance: Array | None, shape: tuple[int, ...]
+    ) -> None:
+        if variance is not None and tuple(variance.shape) != tuple(mean.shape):
             raise InputError(
                 f"the variance has shape {tuple(variance.shape)}, but the mean has "
-                f"{shape}: pass one variance for each value."
+                f"{tuple(mean.shape)}: pass one variance for each value."
             )
         if not self.n_members:
             return

@@ -14,7 +14,7 @@ from skuq._core._arrays import (
     to_library_of,
     to_real_floating,
 )
-from skuq._core._blocks import ScoreTable
+from skuq._core._blocks import HOST_BLOCK, LEAST, ScoreTable, Window
 from skuq._core._checks import check_proba, check_scores
 from skuq._core._links import both_rows
 from skuq.uncertainty._decomposition import (
@@ -31,6 +31,7 @@ from skuq.uncertainty._moments import (
     check_same_samples,
     joined,
     same_number,
+    unstacked,
     zeros,
 )
 from skuq.uncertainty._probabilities import (
@@ -39,6 +40,15 @@ from skuq.uncertainty._probabilities import (
     nats_of_block,
     votes_of_block,
 )
+
+
+def _block(members: Sequence[ScoreTable], window: Window) -> Array:
+    """Checked probabilities in `window` of all members, side by side."""
+    xp = array_namespace(members[0].scores)
+    blocks = [both_rows(table.columns(window), "proba") for table in members]
+    p = blocks[0] if len(blocks) == 1 else xp.concat(blocks, axis=1)
+    check_proba(p, xp.sum(p, axis=0))
+    return p
 
 
 class MemberStatistics(Movable):
@@ -115,13 +125,15 @@ class MemberStatistics(Movable):
         self._nats: Array  # (n_positions,), summed over members
         self._votes: Array  # (n_classes, n_positions)
 
-    def update(self, y_proba: Any) -> Self:
-        """Take in one member.
+    def update(self, y_proba: Any, *, stacked: bool = False) -> Self:
+        """Take in a member, or several.
 
         Parameters
         ----------
         y_proba : array-like of shape (n_samples, n_classes, *spatial) or (n_samples,)
             Its probabilities for all samples, in [0, 1].
+        stacked : bool, default=False
+            There are several members, along one more axis, which comes first.
 
         Returns
         -------
@@ -134,19 +146,23 @@ class MemberStatistics(Movable):
             For what is no probability, or has another shape than the members before;
             nothing is taken in then.
         """
-        table = ScoreTable(check_scores(y_proba, "y_proba"))
-        shape = (table.n_samples, table.n_classes, *table.scores.shape[2:])
+        p = check_scores(y_proba, "y_proba")
+        members = [ScoreTable(x) for x in (unstacked(p, "y_proba") if stacked else [p])]
+        first = members[0]
+        shape = (first.n_samples, first.n_classes, *first.scores.shape[2:])
         if self.n_members:
             check_member_shape(shape, self._shape)
-        for window in table.windows():
-            p = both_rows(table.columns(window, copy=False), "proba")
-            check_proba(p, array_namespace(p).sum(p, axis=0))
+        size = max(HOST_BLOCK // len(members), LEAST * first.n_columns)
+        windows = list(first.windows(size))
+        blocks = [_block(members, windows[0])]  # not computed twice if it is the only
+        for window in windows[1:]:
+            _block(members, window)
         if not self.n_members:
-            self._start(table, y_proba)
-        self.n_members += 1
-        for window in table.windows():
-            p = both_rows(table.columns(window), "proba")
-            self._add(p, self._layout.columns(window))
+            self._start(first, y_proba)
+        for i, window in enumerate(windows):
+            p = _block(members, window) if i else blocks.pop()
+            self._add(p, self._layout.columns(window), len(members))
+        self.n_members += len(members)
         return self
 
     def _start(self, table: ScoreTable, y_proba: Any) -> None:
@@ -159,15 +175,17 @@ class MemberStatistics(Movable):
         self._nats = zeros(size[1:], table.scores)
         self._votes = xp.zeros(size, dtype=xp.int32, device=device(table.scores))
 
-    def _add(self, p: Array, columns: slice) -> None:
-        """Take in a block of probabilities `(n_classes, m)` of the current member."""
+    def _add(self, p: Array, columns: slice, n_new: int) -> None:
+        """Take in probabilities `(n_classes, n_new * m)` of so many new members."""
         xp = array_namespace(p)
         p = clip(xp.astype(p, accumulator_dtype(p)), 0.0, 1.0)
-        self._moments.add(p, self.n_members, columns)
+        split = (n_new, columns.stop - columns.start)
+        self._moments.add(xp.reshape(p, (-1, *split)), self.n_members, columns)
         nats = self._nats[columns]  # views
-        nats += nats_of_block(p)
+        nats += xp.sum(xp.reshape(nats_of_block(p), split), axis=0)
         votes = self._votes[:, columns]
-        votes += xp.astype(votes_of_block(p), votes.dtype)
+        new = xp.reshape(xp.astype(votes_of_block(p), votes.dtype), (-1, *split))
+        votes += xp.sum(new, axis=1, dtype=votes.dtype)
 
     def mean_proba(self) -> Array:
         """The mean probability, the prediction of all members together.

@@ -47,7 +47,7 @@ def models():
 
 @pytest.fixture(scope="module")
 def near():
-    return drawn(500, seed=99)[0]
+    return drawn(2000, seed=99)[0]
 
 
 def is_above(one, other):

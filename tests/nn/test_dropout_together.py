@@ -47,12 +47,13 @@ class TestTheDraws:
     def test_have_the_masks_of_single_passes_bit_for_bit(self, monkeypatch, mask):
         drawn = {}
 
-        def draw_mask(entropy, p, shape):
-            drawn[tuple(entropy), p] = kept = original(entropy, p, shape)
-            return kept
+        def draw_masks(entropy, draws, p, shape):
+            masks = original(entropy, draws, p, shape)
+            drawn.update(zip(((*entropy, d, p) for d in draws), masks, strict=True))
+            return masks
 
-        original = _dropout_masks.draw_mask
-        monkeypatch.setattr(_dropout_masks, "draw_mask", draw_mask)
+        original = _dropout_masks.draw_masks
+        monkeypatch.setattr(_dropout_masks, "draw_masks", draw_masks)
         net, x = prepared("transformer")
         outputs(net, x, 6, mask=mask)
         single = dict(drawn)

@@ -122,6 +122,30 @@ def test_any_order_and_any_split_give_the_same(stated, means, variances, rng):
     assert_same(RegressionStatistics.concatenate(batches), whole, atol=1e-14)
 
 
+@pytest.mark.parametrize("stated", [True, False])
+def test_members_may_come_stacked(stated, means, variances):
+    given = (means, variances) if stated else (means,)
+    one_by_one = RegressionStatistics()
+    for member in zip(*given, strict=True):
+        one_by_one.update(*member)
+    together = RegressionStatistics()
+    together.update(*(x[:2] for x in given), stacked=True)
+    together.update(*(x[2] for x in given))
+    together.update(*(x[3:] for x in given), stacked=True)
+    assert together.n_members == len(means)
+    for name in ("mean", "std", "standard_error"):
+        expected = getattr(one_by_one, name)()
+        np.testing.assert_allclose(getattr(together, name)(), expected, rtol=1e-12)
+    for kind in ("aleatoric", "epistemic"):
+        expected = one_by_one.uncertainty(kind)
+        np.testing.assert_allclose(together.uncertainty(kind), expected, rtol=1e-12)
+
+
+def test_stacked_members_need_an_axis(means):
+    with pytest.raises(InputError, match="holds one member: stacked=True"):
+        RegressionStatistics().update(means.reshape(-1), stacked=True)
+
+
 def test_statistics_survive_pickle(means, variances):
     statistics = stream(means, variances, noise_variance=0.5)
     assert_same(pickle.loads(pickle.dumps(statistics)), statistics, atol=0)

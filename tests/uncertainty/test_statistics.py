@@ -9,6 +9,7 @@ import pytest
 from skuq.exceptions import InputError, StateMismatchError
 from skuq.uncertainty import (
     MemberStatistics,
+    _statistics,
     disagreement,
     expected_entropy,
     margin_uncertainty,
@@ -100,6 +101,25 @@ def test_any_order_and_any_split_give_the_same(map_members, rng):
         first, second = stream(map_members[:cut]), stream(map_members[cut:])
         assert_same(first + second, whole)
         assert_same(second + first, whole)
+
+
+@pytest.mark.parametrize("cut", [(0, 1, 1), (2, 3), (1, 4)])
+def test_members_may_come_stacked(cut, members, map_members):
+    for given in (members, map_members, members[..., 0]):
+        statistics = MemberStatistics()
+        for part in np.split(given, np.unique(cut)):
+            if len(part) == 1:
+                statistics.update(part[0])
+            elif len(part):
+                statistics.update(part, stacked=True)
+        assert_same(statistics, stream(given))
+
+
+def test_stacked_members_of_many_blocks_equal_one(monkeypatch, map_members):
+    whole = stream(map_members)
+    monkeypatch.setattr(_statistics, "HOST_BLOCK", 40)
+    monkeypatch.setattr(_statistics, "LEAST", 1)
+    assert_same(MemberStatistics().update(map_members, stacked=True), whole)
 
 
 def test_a_sum_is_independent_of_its_parts(members):
@@ -221,6 +241,19 @@ def test_a_refused_member_changes_nothing(members):
         with pytest.raises(InputError, match=message):
             statistics.update(bad)
     assert_same(statistics, stream(members), atol=0)
+
+
+def test_stacked_members_need_an_axis_and_one_shape(members):
+    with pytest.raises(InputError, match="holds one member: stacked=True"):
+        MemberStatistics().update(members[0, :, 0], stacked=True)
+    statistics = MemberStatistics().update(members, stacked=True)
+    with pytest.raises(InputError, match="must predict the same samples"):
+        statistics.update(members[:, 1:], stacked=True)
+    spoilt = members.copy()
+    spoilt[-1, -1] = np.nan
+    with pytest.raises(InputError, match="NaN"):
+        statistics.update(spoilt, stacked=True)
+    assert_same(statistics, stream(members))
 
 
 def test_pairs_that_do_not_exist_are_refused_with_those_that_do(members):
