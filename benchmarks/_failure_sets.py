@@ -24,8 +24,9 @@ CHANNELS_LAST = {"memory_format": torch.channels_last}
 class Benchmark(NamedTuple):
     """A set, its classifier, and how TCP learns there.
 
-    ``mirrored`` says whether from the mirror images of those that the classifier was
-    trained on, for one that is right on nearly all of these.
+    ``lesson`` says from what: the images that the classifier was trained on ("train"),
+    their mirror images ("mirror"), for one that is right on nearly all of these, or
+    the set's own images for validation ("val").
     """
 
     load: Callable
@@ -35,7 +36,7 @@ class Benchmark(NamedTuple):
     batch_size: int
     confidence: dict
     void: int | None = None
-    mirrored: bool = False
+    lesson: str = "train"
 
 
 def trained(benchmark, train, epochs, seed):
@@ -63,6 +64,16 @@ def trained(benchmark, train, epochs, seed):
     return TorchModuleClassifier(
         net, n_classes, batch_size=batch_size, ignore_index=benchmark.void
     )
+
+
+def lesson_of(benchmark, folder, train):
+    """What TCP learns from."""
+    if benchmark.lesson == "train":
+        return train
+    if benchmark.lesson == "val":
+        return benchmark.load(folder, "val")
+    X, y = train
+    return tuple(a[..., ::-1].copy() if a.ndim > 1 else a for a in (X, y))
 
 
 # --------------------------------------------------------------------------- MNIST
@@ -161,7 +172,7 @@ SETS = {
         epochs=15,
         batch_size=BATCH_SIZE,
         confidence={"max_epochs": 3},
-        mirrored=True,
+        lesson="mirror",
     ),
     "camvid": Benchmark(
         load_camvid,
@@ -169,8 +180,8 @@ SETS = {
         adam,
         epochs=12,
         batch_size=8,
-        confidence={"max_epochs": 4, "batch_size": 8, "module": map_confidence()},
+        confidence={"max_epochs": 8, "batch_size": 8, "module": map_confidence()},
         void=11,
-        mirrored=True,
+        lesson="val",
     ),
 }

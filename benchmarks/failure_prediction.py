@@ -24,7 +24,7 @@ from sklearn.naive_bayes import GaussianNB
 from skorch import NeuralNetClassifier
 from torch import nn
 
-from benchmarks._failure_sets import SETS, trained
+from benchmarks._failure_sets import SETS, lesson_of, trained
 from benchmarks._timing import print_columns, print_setting
 from skuq.deep import (
     EntropyConfidence,
@@ -88,13 +88,15 @@ def print_set(name, options):
     """Train, rate and print the table of one set."""
     benchmark = SETS[name]
     train, test = (benchmark.load(options.data, part) for part in ("train", "test"))
+    learned_from = lesson_of(benchmark, options.data, train)
     epochs = options.epochs or benchmark.epochs
     learned = dict(benchmark.confidence)
     if options.confidence_epochs is not None:
         learned["max_epochs"] = options.confidence_epochs
     print(
         f"\n{name}: {options.seeds} seeds, {epochs} epochs of the network, "
-        f"{learned['max_epochs']} of TCP; %, mean +- standard error"
+        f"{learned['max_epochs']} of TCP, which learns from: {benchmark.lesson}; "
+        "%, mean +- standard error"
     )
     runs = []
     for seed in range(options.seeds):
@@ -109,8 +111,7 @@ def print_set(name, options):
         )
         rating = {"ignore_index": benchmark.void}
         models = confidences(model, seed, options.targets, learned | rating)
-        lesson = (train[0][..., ::-1].copy(), train[1]) if benchmark.mirrored else train
-        runs.append(rate(models, train, lesson, test, rating))
+        runs.append(rate(models, train, learned_from, test, rating))
         print_columns([(key, *texts(values[:-1])) for key, values in runs[-1].items()])
     print_table(runs, PAPER[name])
     print_intervals(runs)
