@@ -224,10 +224,7 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
             return None
         parts = []
         for members in stacked_predictions(self.estimators_, X, respond):
-            part = empty()
-            for member in members:
-                part.update(*member)
-            parts.append(part)
+            parts.append(empty().update(*members, stacked=True))
         return empty().concatenate(parts)
 
     def _keep_best(self, n_members, loss):

@@ -25,22 +25,19 @@ def net_predictions(net, X, respond):
 
 
 def stacked_predictions(nets, X, respond):
-    """Yield chunk by chunk what all nets predict: a tuple for each member."""
-    single = SkorchNet(nets[0])
-    stack = Stack([net.module_ for net in nets])
-    stack.shell.eval()
+    """Yield chunk by chunk what all nets predict: arrays with an axis of members first."""
+    single, module = SkorchNet(nets[0]), nets[0].module_
     X = as_tensor(X)
     n_rows = max(1, CHUNK // (len(nets) * _width(nets[0], X)))
-    with torch.inference_mode():
+    with evaluating(module), torch.inference_mode():
+        stack = Stack([net.module_ for net in nets], shell=module)
         for chunk in X.split(n_rows):
-            chunk = chunk.to(nets[0].device)
-            out = stack(chunk, shared=True)
-            values = [_at(out, i) for i in range(len(nets))]
-            yield [tuple(map(numpy_of, respond(single, value))) for value in values]
-
-
-def _at(out, i):
-    return tuple(part[i] for part in out) if isinstance(out, tuple) else out[i]
+            out = stack(chunk.to(nets[0].device), shared=True)
+            parts = out if isinstance(out, tuple) else (out,)
+            flat = tuple(part.flatten(0, 1) for part in parts)
+            found = respond(single, flat if isinstance(out, tuple) else flat[0])
+            shape = (len(nets), len(chunk))
+            yield tuple(numpy_of(part.unflatten(0, shape)) for part in found)
 
 
 def _width(net, X):

@@ -13,12 +13,13 @@ class Stack:
     """Parameters and buffers of several modules, stacked along a new first axis.
 
     With ``alias=True`` the modules hold views of the stacks afterwards, so that they
-    follow what happens to those, until `release`.
+    follow what happens to those, until `release`.  `shell` is a module of the same
+    architecture, whose state is not used, but whose mode is; None makes one.
     """
 
-    def __init__(self, modules, *, alias=False):
+    def __init__(self, modules, *, alias=False, shell=None):
         self.modules = list(modules)
-        self.shell = deepcopy(self.modules[0])  # its own state is never used
+        self.shell = deepcopy(self.modules[0]) if shell is None else shell
         self.parameters = _stacked(dict(m.named_parameters()) for m in self.modules)
         self.buffers = _stacked(dict(m.named_buffers()) for m in self.modules)
         self._chain = chain_of(self.shell)
