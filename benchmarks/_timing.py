@@ -1,9 +1,10 @@
 """A fair race on the same arrays in one process, and the table of its results.
 
-Every entrant runs once unmeasured; then the rounds go through all entrants in turn, so
-that a slow spell of the machine hits them all; the median counts. Peak memory is taken
-in a run of its own. Nobody's thread settings are touched. The table says how much of
-the machine other processes took: threads that wait for one another (OpenMP) can be
+Every entrant runs once unmeasured; then the rounds go through all entrants, so that a
+slow spell of the machine hits them all, each in a new order, for who comes after one
+that has filled the memory has to ask for it again; the median counts. Peak memory is
+taken in a run of its own. Nobody's thread settings are touched. The table says how much
+of the machine other processes took: threads that wait for one another (OpenMP) can be
 many times slower when one of them has lost its core, so such a race is to be repeated.
 All threads share one arena of memory, which takes no time that was seen.
 """
@@ -11,6 +12,7 @@ All threads share one arena of memory, which takes no time that was seen.
 import ctypes
 import gc
 import os
+import random
 import statistics
 import time
 import tracemalloc
@@ -62,7 +64,7 @@ def race(entrants, *, repeats, numpy_only=()):
     running = [(call, outcome) for call, outcome in prepared if not outcome.note]
     rounds = {outcome.name: [] for _, outcome in running}
     for i in range(repeats):
-        for call, outcome in running:
+        for call, outcome in random.Random(i).sample(running, len(running)):
             if i == 0 or outcome.seconds < SLOW:
                 rounds[outcome.name].append(_timed(call)[0])
     for call, outcome in running:

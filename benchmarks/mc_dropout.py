@@ -24,7 +24,7 @@ from skuq.deep import (
 )
 from skuq.uncertainty import MemberStatistics
 
-REPEATS = 5
+REPEATS = 9
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
