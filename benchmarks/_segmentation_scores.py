@@ -15,7 +15,8 @@ from skuq.metrics import (
 BINS = 10
 PATCHES, PATCH = 10, 72  # of each image, as in Ding et al. 2021
 HEADER = (
-    *("method", "NLL", "ECE % all", "boundary", "local", "by image", "U-E", "of val"),
+    *("method", "NLL of val", "NLL", "ECE % all", "boundary", "local", "by image"),
+    *("U-E", "where"),
     *("difference by image", "AUROC", "AUPR", "s/image"),
 )
 
@@ -33,6 +34,7 @@ def score(scenes, proba, unsure, validation):
     overlap = {"threshold": threshold, "ignore_index": void}
     errors = error_detection_scores(y, proba, confidence=-unsure, ignore_index=void)
     return {
+        "NLL of val": log_loss(scenes.val.y, validation[0], ignore_index=void),
         "NLL": log_loss(y, proba, ignore_index=void),
         "all": expected_calibration_error(y, proba, **ece),
         "boundary": expected_calibration_error(np.where(near, y, void), proba, **ece),
@@ -69,6 +71,7 @@ def row(name, scores, plain, seconds):
     error = 1.96 * shift.std(ddof=1) / np.sqrt(len(shift))
     return (
         name,
+        f"{scores['NLL of val']:.4f}",
         f"{scores['NLL']:.4f}",
         *(f"{100 * scores[k]:.2f}" for k in ("all", "boundary", "local", "by image")),
         f"{scores['overlap']:.3f}",
