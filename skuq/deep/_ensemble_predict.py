@@ -25,7 +25,7 @@ def net_predictions(net, X, respond):
 
 
 def stacked_predictions(nets, X, respond):
-    """Yield chunk by chunk what all nets predict: arrays with an axis of members first."""
+    """Yield what all nets predict, chunk by chunk, along a new first axis."""
     single, module = SkorchNet(nets[0]), nets[0].module_
     X = as_tensor(X)
     n_rows = max(1, CHUNK // (len(nets) * _width(nets[0], X)))

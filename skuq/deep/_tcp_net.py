@@ -7,6 +7,7 @@ import torch
 from skorch.callbacks import LRScheduler
 from torch import nn
 from torch.nn import functional
+from torch.optim import Adam, AdamW
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from skuq.deep._mlp import mlp
@@ -14,6 +15,9 @@ from skuq.deep._own_net import OwnNet
 from skuq.deep._scaling import Standardise, standard
 from skuq.exceptions import InputError
 
+# Ways to compute a step of Adam; without a choice all is done in one pass, which takes
+# half of the time.
+CHOICES = {f"optimizer__{n}" for n in ("fused", "foreach", "differentiable")}
 MARGIN = 1e-3  # of the mean target from 0 and 1, at which the network starts
 
 
@@ -119,6 +123,14 @@ class ConfidenceNet(OwnNet):
         mean = float((y[:, 0] * y[:, 1]).mean().clamp(MARGIN, 1 - MARGIN))
         nn.init.constant_(module[-1].bias, np.log(mean / (1 - mean)))
         return module
+
+    def _net(self, module, loss):
+        net = super()._net(module, loss)
+        if self.optimizer in (Adam, AdamW) and CHOICES.isdisjoint(
+            self.net_params or ()
+        ):
+            net.set_params(optimizer__fused=True)
+        return net
 
     def _callbacks(self):
         schedule = LRScheduler(CosineAnnealingLR, T_max=self.max_epochs)

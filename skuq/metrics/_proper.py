@@ -295,7 +295,8 @@ def brier_score_terms(
 
     if has_rows(table):
         return Terms(table, losses_of_rows, WHOLE_ROWS)
-    return terms_of_blocks(table, loss)
+    terms = terms_of_blocks(table, loss)
+    return terms._replace(size=LONG_BLOCK // 2, most=MOST_ROWS, threads=True)
 
 
 @streams_with(**means(brier_score_terms))

@@ -398,3 +398,23 @@ def test_features_of_another_size_than_the_map_are_refused(maps):
     model = TCPConfidence(TorchModuleClassifier(Upsampling(), 3), **SMALL)
     with pytest.raises(InputError, match="size of the map"):
         model.fit(X, y.repeat(2, 1).repeat(2, 2))
+
+
+@pytest.mark.parametrize("optimizer", [torch.optim.Adam, torch.optim.AdamW])
+def test_steps_of_adam_in_one_pass_are_those_of_a_loop(optimizer):
+    X, y = load_digits(return_X_y=True)
+    model = GaussianNB().fit(X, y)
+    found = [
+        TCPConfidence(model, optimizer=optimizer, net_params=options, **SMALL)
+        .fit(X, y)
+        .predict_confidence(X)
+        for options in (None, {"optimizer__foreach": False})
+    ]
+    np.testing.assert_allclose(*found, atol=1e-4)
+    assert np.ptp(found[0]) > 0.1
+
+
+def test_another_optimizer_is_taken_as_it_is():
+    X, y = load_iris(return_X_y=True)
+    model = TCPConfidence(GaussianNB().fit(X, y), optimizer=torch.optim.SGD, **SMALL)
+    assert type(model.fit(X, y).confidence_net_.net_.optimizer_) is torch.optim.SGD
