@@ -305,7 +305,7 @@ def _over_members(
     def of_window(window: Window) -> Array:
         def blocks() -> Iterator[Array]:
             for table in tables:
-                p = proba_of(table, window)
+                p = proba_of(window, table)
                 wide = array_namespace(p).astype(p, accumulator_dtype(p))
                 yield clip(wide, 0.0, 1.0)
 

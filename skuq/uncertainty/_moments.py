@@ -4,7 +4,7 @@ Everything is in float64 and in place.  Deviations from the running mean are sum
 squares of the values, so that a large offset cancels nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from math import prod
@@ -59,25 +59,32 @@ class Moments:
             spread *= spread
             squares += xp.sum(spread, axis=-2)
             center -= mean
-        n_members = n_before + n_new
-        mean += center / (n_members / n_new)
-        center *= center
-        center *= n_before * n_new / n_members
-        squares += center
+        _move(mean, squares, center, n_before, n_new)
 
     def merged(self, mine: int, other: "Moments", theirs: int) -> "Moments":
         """The moments of both, which hold so many members (Chan, Golub and LeVeque)."""
-        n_members = mine + theirs
-        deviation = to_library_of(other.mean, self.mean) - self.mean
-        squares = self.squares + to_library_of(other.squares, self.mean)
-        return Moments(
-            self.mean + deviation * (theirs / n_members),
-            squares + deviation * deviation * (mine * theirs / n_members),
-        )
+        mean = array_namespace(self.mean).asarray(self.mean, copy=True)
+        squares = self.squares + to_library_of(other.squares, mean)
+        _move(mean, squares, to_library_of(other.mean, mean) - mean, mine, theirs)
+        return Moments(mean, squares)
 
     def to(self, like: Array) -> "Moments":
         """The same numbers in the library and on the device of `like`."""
         return Moments(*(to_library_of(x, like) for x in (self.mean, self.squares)))
+
+
+def _move(
+    mean: Array, squares: Array, deviation: Array, n_before: int, n_new: int
+) -> None:
+    """Change moments by a `deviation` of new members' mean, which is used up.
+
+    Their own squares are in `squares` already.
+    """
+    n_members = n_before + n_new
+    mean += deviation / (n_members / n_new)
+    deviation *= deviation
+    deviation *= n_before * n_new / n_members
+    squares += deviation
 
 
 def zeros(shape: tuple[int, ...], like: Array) -> Array:
@@ -150,6 +157,7 @@ class Movable:
     """
 
     ARRAYS: tuple[str, ...] = ()
+    concatenate: Callable[..., Any]  # a method of the class
     n_members: int
     _layout: Layout
     _moments: Moments
@@ -180,6 +188,9 @@ class Movable:
             if (array := getattr(self, name)) is not None:
                 setattr(out, name, to_library_of(array, state))
         return out
+
+    def _copy(self) -> Self:
+        return self.concatenate([self]) if self.n_members else copy(self)
 
     def _restored(self, values: Array) -> Array:
         return self._layout.restore(values)

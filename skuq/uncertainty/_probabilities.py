@@ -165,4 +165,4 @@ def votes_of_block(p: Array) -> Array:
 def _per_position(y_proba: Any, measure: Callable[[Array], Array]) -> Array:
     """`measure` of every column of the class-major blocks of probabilities."""
     table = ScoreTable(check_scores(y_proba, "y_proba"))
-    return walk(table, lambda window: measure(proba_of(table, window)), like=y_proba)
+    return walk(table, lambda window: measure(proba_of(window, table)), like=y_proba)

@@ -285,11 +285,6 @@ class RegressionStatistics(Movable):
             )
         return out
 
-    def _copy(self) -> "RegressionStatistics":
-        if self.n_members:
-            return RegressionStatistics.concatenate([self])
-        return RegressionStatistics(noise_variance=self.noise_variance)
-
     @classmethod
     def concatenate(
         cls, parts: Sequence["RegressionStatistics"]

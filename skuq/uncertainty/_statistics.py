@@ -14,15 +14,9 @@ from skuq._core._arrays import (
     to_library_of,
     to_real_floating,
 )
-from skuq._core._blocks import HOST_BLOCK, LEAST, ScoreTable, Window
-from skuq._core._checks import check_proba, check_scores
-from skuq._core._links import both_rows
-from skuq.uncertainty._decomposition import (
-    PARTS,
-    Decomposition,
-    check_pair,
-    summed,
-)
+from skuq._core._blocks import HOST_BLOCK, LEAST, ScoreTable
+from skuq._core._checks import check_scores
+from skuq.uncertainty._decomposition import PARTS, Decomposition, check_pair, summed
 from skuq.uncertainty._moments import (
     Layout,
     Moments,
@@ -40,15 +34,7 @@ from skuq.uncertainty._probabilities import (
     nats_of_block,
     votes_of_block,
 )
-
-
-def _block(members: Sequence[ScoreTable], window: Window) -> Array:
-    """Checked probabilities in `window` of all members, side by side."""
-    xp = array_namespace(members[0].scores)
-    blocks = [both_rows(table.columns(window), "proba") for table in members]
-    p = blocks[0] if len(blocks) == 1 else xp.concat(blocks, axis=1)
-    check_proba(p, xp.sum(p, axis=0))
-    return p
+from skuq.uncertainty._walk import proba_of
 
 
 class MemberStatistics(Movable):
@@ -154,13 +140,12 @@ class MemberStatistics(Movable):
             check_member_shape(shape, self._shape)
         size = max(HOST_BLOCK // len(members), LEAST * first.n_columns)
         windows = list(first.windows(size))
-        blocks = [_block(members, windows[0])]  # not computed twice if it is the only
-        for window in windows[1:]:
-            _block(members, window)
+        for window in reversed(windows):  # all are checked before one is taken in
+            p = proba_of(window, *members)
         if not self.n_members:
             self._start(first, y_proba)
         for i, window in enumerate(windows):
-            p = _block(members, window) if i else blocks.pop()
+            p = proba_of(window, *members) if i else p
             self._add(p, self._layout.columns(window), len(members))
         self.n_members += len(members)
         return self
@@ -380,9 +365,6 @@ class MemberStatistics(Movable):
         out._nats = self._nats + to_library_of(other._nats, self._nats)
         out._votes = self._votes + to_library_of(other._votes, self._votes)
         return out
-
-    def _copy(self) -> "MemberStatistics":
-        return MemberStatistics.concatenate([self]) if self.n_members else type(self)()
 
     @classmethod
     def concatenate(cls, parts: Sequence["MemberStatistics"]) -> "MemberStatistics":

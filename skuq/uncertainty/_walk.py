@@ -38,10 +38,12 @@ def walk(
     return to_library_of(out, like) if is_torch_array(like) else out
 
 
-def proba_of(table: ScoreTable, window: Window) -> Array:
-    """The probabilities of `window`, checked; two rows or more."""
-    p = both_rows(table.columns(window), "proba")
-    check_proba(p, array_namespace(p).sum(p, axis=0))
+def proba_of(window: Window, *tables: ScoreTable) -> Array:
+    """The probabilities in `window`, checked; two rows or more, tables side by side."""
+    xp = array_namespace(tables[0].scores)
+    blocks = [both_rows(table.columns(window), "proba") for table in tables]
+    p = blocks[0] if len(blocks) == 1 else xp.concat(blocks, axis=1)
+    check_proba(p, xp.sum(p, axis=0))
     return p
 
 

@@ -103,15 +103,12 @@ def test_any_order_and_any_split_give_the_same(map_members, rng):
         assert_same(second + first, whole)
 
 
-@pytest.mark.parametrize("cut", [(0, 1, 1), (2, 3), (1, 4)])
+@pytest.mark.parametrize("cut", [[], [1], [2, 3]])
 def test_members_may_come_stacked(cut, members, map_members):
     for given in (members, map_members, members[..., 0]):
         statistics = MemberStatistics()
-        for part in np.split(given, np.unique(cut)):
-            if len(part) == 1:
-                statistics.update(part[0])
-            elif len(part):
-                statistics.update(part, stacked=True)
+        for part in np.split(given, cut):
+            statistics.update(part, stacked=True)
         assert_same(statistics, stream(given))
 
 
