@@ -40,8 +40,6 @@ LONG_BLOCK = 2**21  # and for threads, which then do not wait for the interprete
 
 # The losses of the positions of a window that count, and their weights or None.
 Losses = Callable[[Window], tuple[Array, Array | None]]
-
-
 # The sum of the losses of a window, and that of its weights.
 Sums = Callable[[Window], tuple[float, float]]
 
@@ -69,15 +67,17 @@ class Terms(NamedTuple):
         return map(function, windows)
 
 
-def terms_of_blocks(table: ScoreTable, loss: Callable[[Block], Array]) -> Terms:
-    """The terms of a loss of each column of a checked block."""
+def terms_of_blocks(
+    table: ScoreTable, loss: Callable[[Block], Array], **walk: Any
+) -> Terms:
+    """The terms of a loss of each column of a checked block, and how it is walked."""
 
     def losses(window: Window) -> tuple[Array, Array | None]:
         block = proba_block(table, window)
         wide = accumulator_dtype(block.scores)
         return array_namespace(block.scores).astype(loss(block), wide), block.weight
 
-    return Terms(table, losses)
+    return Terms(table, losses, **walk)
 
 
 def mean_over(terms: Terms) -> MeanSum:
@@ -282,21 +282,23 @@ def brier_score_terms(
         wide = accumulator_dtype(block.scores)
         xp = array_namespace(block.scores)
         p = xp.astype(block.scores, wide)
-        missed = 1.0 - pick(p, block.codes)
-        squares = xp.sum(p * p, axis=0) - (1.0 - missed) ** 2 + missed**2
-        return squares / 2 if half else squares
+        return distance(xp.sum(p * p, axis=0), pick(p, block.codes))
 
     def losses_of_rows(window: Window) -> tuple[Array, Array | None]:
         rows, truth, weight = rows_and_truth(table, window)
-        truth = truth.astype(np.float64)
-        squares = np.einsum("ij,ij->i", rows, rows, dtype=np.float64) - truth**2
-        squares = np.maximum(squares, 0) + (1 - truth) ** 2
-        return squares / 2 if half else squares, weight
+        squares = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
+        return distance(squares, truth.astype(np.float64)), weight
+
+    def distance(squares: Array, truth: Array) -> Array:
+        """From the sum of squares and the true entry; not below 0 by rounding."""
+        xp = array_namespace(squares)
+        values = xp.maximum(squares - truth**2, 0.0) + (1.0 - truth) ** 2
+        return values / 2 if half else values
 
     if has_rows(table):
         return Terms(table, losses_of_rows, WHOLE_ROWS)
-    terms = terms_of_blocks(table, loss)
-    return terms._replace(size=LONG_BLOCK // 2, most=MOST_ROWS, threads=True)
+    walk = {"size": LONG_BLOCK // 2, "most": MOST_ROWS, "threads": True}
+    return terms_of_blocks(table, loss, **walk)
 
 
 @streams_with(**means(brier_score_terms))

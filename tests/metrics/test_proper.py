@@ -44,8 +44,10 @@ def test_rows_in_any_order_of_memory_give_the_formulas(table, order, weighted, r
     assert found == pytest.approx(np.average(squares, weights=weight), rel=1e-12)
 
 
-def test_the_brier_score_of_sure_forecasts_is_not_below_zero(rng):
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_the_brier_score_of_sure_forecasts_is_not_below_zero(order, rng):
     y = rng.integers(3, size=1000)
     p = np.full((1000, 3), 1e-9)
     p[np.arange(1000), y] = 1 - 2e-9
-    assert 0 <= brier_score_loss(y, p) == pytest.approx(6e-18, abs=1e-16)
+    found = brier_score_loss(y, np.array(p, order=order))
+    assert 0 <= found == pytest.approx(6e-18, abs=1e-16)
