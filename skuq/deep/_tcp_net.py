@@ -15,8 +15,7 @@ from skuq.deep._own_net import OwnNet
 from skuq.deep._scaling import Standardise, standard
 from skuq.exceptions import InputError
 
-# Ways to compute a step of Adam; without a choice all is done in one pass, which takes
-# half of the time.
+# Ways to compute a step of Adam; without a choice all is done in one pass, the fastest.
 CHOICES = {f"optimizer__{n}" for n in ("fused", "foreach", "differentiable")}
 MARGIN = 1e-3  # of the mean target from 0 and 1, at which the network starts
 

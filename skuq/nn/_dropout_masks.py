@@ -89,8 +89,7 @@ class Masks:
 
     def keep(self, layer: str, p: float, shape: tuple[int, ...], x: Tensor) -> Tensor:
         """True where this call of `layer` keeps a unit; on the device of `x`."""
-        wanted = self._want(layer, p, shape, x)
-        return self.drawn(wanted) if self.in_place else self._of_lane(wanted)
+        return self._of_lane(self._want(layer, p, shape, x))
 
     def _want(self, layer: str, p: float, shape: tuple[int, ...], x: Tensor) -> Wanted:
         wanted = Wanted(layer, self._calls[layer], p, shape, x.device)
