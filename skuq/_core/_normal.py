@@ -14,14 +14,13 @@ from skuq._core._arrays import (
 )
 
 
-def normal_cdf(z: Array, *, in_place: bool = False) -> Array:
+def normal_cdf(z: Array) -> Array:
     """Phi(z), precise in the lower tail too, in the library and dtype of `z`.
 
     A library without erfc has it computed on the host: pass blocks, not whole arrays.
-    With `in_place`, numpy writes the result into `z`.
     """
     if is_numpy_array(z):
-        return ndtr(z, out=z) if in_place else ndtr(z)
+        return ndtr(z)
     xp = array_namespace(z)
     erfc = getattr(xp, "erfc", None)
     if erfc is not None:

@@ -3,11 +3,21 @@
 from math import log, pi
 from typing import Any
 
+import numpy as np
+
 from skuq._core._accumulator import MeanSum
 from skuq._core._arrays import Array, array_namespace
-from skuq.metrics._proper import mean_of_state
-from skuq.metrics._regression_inputs import check_std, mean_loss_in_place, sample_table
+from skuq._core._links import LEAST_PROBABILITY
+from skuq.metrics._proper import mean_of_state, sum_of_logs
+from skuq.metrics._regression_inputs import (
+    check_std,
+    into,
+    mean_loss_in_place,
+    sample_table,
+)
 from skuq.metrics._streaming import streams_with
+
+LOG_ROOT = log(2 * pi) / 2
 
 
 def gaussian_log_loss_sum(
@@ -16,18 +26,28 @@ def gaussian_log_loss_sum(
     """The mergeable statistic behind `gaussian_log_loss`."""
     table = sample_table(sample_weight, y_true=y_true, y_pred=y_pred, y_std=y_std)
 
-    def loss(y: Array, mean: Array, std: Array, out: Any, other: Any) -> Array:
+    def standardized(y: Array, mean: Array, std: Array, rows: Any) -> Array:
         check_std(std)
-        xp = array_namespace(std)
-        values = xp.subtract(y, mean, **out)
-        values /= std
+        error = array_namespace(y).subtract(y, mean, **into(rows, 0))
+        error /= std
+        return error
+
+    def loss(y: Array, mean: Array, std: Array, rows: Any) -> Array:
+        values = standardized(y, mean, std, rows)
         values *= values
         values /= 2
-        values += xp.log(std, **other)
-        values += log(2 * pi) / 2
+        values += array_namespace(std).log(std, **into(rows, 1))
+        values += LOG_ROOT
         return values
 
-    return mean_loss_in_place(table, loss, n_rows=2)
+    def total(y: Array, mean: Array, std: Array, rows: Any) -> float:
+        z = standardized(y, mean, std, rows)
+        moderate = std.min() > LEAST_PROBABILITY and std.max() < 1 / LEAST_PROBABILITY
+        logs = sum_of_logs(std) if moderate else float(np.log(std).sum())
+        z *= z
+        return logs + float(z.sum()) / 2 + float(z.size * LOG_ROOT)
+
+    return mean_loss_in_place(table, loss, n_rows=2, total=total)
 
 
 @streams_with(gaussian_log_loss_sum, mean_of_state)

@@ -169,7 +169,7 @@ def log_loss_terms(
 
 
 def sum_of_logs(p: np.ndarray) -> float:
-    """The sum of the logarithms of probabilities of at least 2**-126.
+    """The sum of the logarithms of numbers from 2**-126 to 2**126.
 
     Of their products, eight by eight, for a logarithm takes ten times as long as a
     multiplication; float64 holds such a product to the last bit but one or two.

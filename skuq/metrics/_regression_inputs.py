@@ -28,10 +28,12 @@ from skuq._core._arrays import (
 )
 from skuq._core._blocks import HOST_BLOCK, LEAST, ScoreTable, Window
 from skuq._core._checks import check_weight
-from skuq._core._threads import SHARED_BLOCK, Scratch, map_items
+from skuq._core._threads import SHARED_BLOCK, map_items
 from skuq.exceptions import InputError, NoSamplesError
 
 Result = TypeVar("Result")
+
+PIECE = 2**14  # values, whose intermediate results stay in the cache of a core
 
 # Arrays with several values for each observed one, and the axis those are on.
 ROW_AXIS = {"members": 0, "y_quantiles": 1}
@@ -62,6 +64,7 @@ class SampleTable:
         function: Callable[..., Result],
         *,
         checked: bool = True,
+        views: bool = False,
         threads: bool = False,
         size: int = SHARED_BLOCK,
     ) -> Iterator[Result]:
@@ -70,8 +73,9 @@ class SampleTable:
         A block is float64, `(m,)`, or `(n_rows, m)` where there are several values for
         an observed one; weight is `(m,)` or None.  The m follow one another in the
         order of the flattened observed values.  With ``checked=False`` NaN and infinity
-        are left to `function`.  With `threads`, windows of `size` values are worked on
-        side by side, as views of the arrays where they are float64.
+        are left to `function`.  With `views`, blocks of numpy have `size` columns and
+        are views of the arrays where those are float64; with `threads`, they are also
+        worked on side by side.
         """
         widest = max(self.columns.values(), key=lambda table: table.n_columns)
 
@@ -83,9 +87,9 @@ class SampleTable:
                     check_finite(block, name)
             return function(weight, *blocks.values())
 
-        shared = threads and is_numpy_array(widest.scores)
+        shared = (views or threads) and is_numpy_array(widest.scores)
         if shared:
-            large = widest.n_scores > SHARED_BLOCK
+            large = threads and widest.n_scores > SHARED_BLOCK
             return map_items(part, widest.windows(size), threads=large)
         # Few operations each, so larger windows pay; threads only wait for one another.
         size = max(2 * HOST_BLOCK, LEAST * widest.n_columns)
@@ -163,35 +167,58 @@ def mean_loss(table: SampleTable, loss: Callable[..., Array]) -> MeanSum:
 
 
 def mean_loss_in_place(
-    table: SampleTable, loss: Callable[..., Array], n_rows: int
+    table: SampleTable,
+    loss: Callable[..., Array],
+    n_rows: int,
+    *,
+    total: Callable[..., float] | None = None,
 ) -> MeanSum:
-    """The same, of a loss that is infinite or NaN where a value is, by threads.
+    """The same, of a loss that is infinite or NaN where a value is.
 
-    `loss` takes the blocks and, for each of `n_rows` results that it holds at a time, a
-    dict to pass to the function of the array library: in numpy, ``out`` for the memory.
+    `loss` takes the blocks and memory for the `n_rows` results that it holds at a time:
+    `(n_rows, m)` in numpy, else None.  `total` takes the same in numpy; it is a faster
+    way than to add up the losses where no weights are given.
     """
-    scratch = Scratch()
+    room = np.empty((n_rows, PIECE))
 
     def sums(weight: Array | None, *blocks: Array) -> tuple[float, float]:
-        if not is_numpy_array(blocks[0]):
-            found = weighted_sum(loss(*blocks, *({},) * n_rows), weight)
+        if is_numpy_array(blocks[0]):
+            # Infinity is refused below; an error may be any number of deviations.
+            with np.errstate(invalid="ignore", over="ignore"):
+                found = sums_in_pieces(weight, *blocks)
         else:
-            with (
-                scratch.rows(n_rows, blocks[0].size) as rows,
-                np.errstate(invalid="ignore"),  # infinity is refused below
-            ):
-                outs = [{"out": row} for row in rows]
-                found = weighted_sum(loss(*blocks, *outs), weight)
+            found = weighted_sum(loss(*blocks, None), weight)
         if not isfinite(found[0]):
             for name, block in zip(table.columns, blocks, strict=True):
                 check_finite(block, name)
         return found
 
-    return MeanSum.of(table.map(sums, checked=False, threads=True))
+    def sums_in_pieces(
+        weight: np.ndarray | None, *blocks: np.ndarray
+    ) -> tuple[float, float]:
+        n, loss_sum = blocks[0].size, 0.0
+        for start in range(0, n, PIECE):
+            piece = slice(start, start + PIECE)
+            parts = [block[piece] for block in blocks]
+            rows = room[:, : parts[0].size]
+            if weight is not None:
+                loss_sum += float(np.vdot(loss(*parts, rows), weight[piece]))
+            elif total is not None:
+                loss_sum += total(*parts, rows)
+            else:
+                loss_sum += float(np.sum(loss(*parts, rows)))
+        return loss_sum, float(n if weight is None else np.sum(weight))
+
+    return MeanSum.of(table.map(sums, checked=False, views=True))
 
 
-def check_std(y_std: Array, *, positive: bool = True) -> None:
-    """Refuse standard deviations below 0, or of 0 where they must be positive."""
+def into(rows: np.ndarray | None, k: int) -> dict[str, np.ndarray]:
+    """What a function is to be told so that its result lies in row k, if in any."""
+    return {} if rows is None else {"out": rows[k]}
+
+
+def check_std(y_std: Array, *, positive: bool = True) -> float:
+    """The least of standard deviations; refuse some below 0, or of 0 if `positive`."""
     low = float(array_namespace(y_std).min(y_std))
     if low < 0 or (positive and low == 0):
         check_finite(y_std, "y_std")
@@ -200,6 +227,7 @@ def check_std(y_std: Array, *, positive: bool = True) -> None:
             f"{'greater than' if positive else 'at least'} 0. Pass the root of a "
             "variance, in the unit of y_true."
         )
+    return low
 
 
 def beside(values: np.ndarray, block: Array) -> Array:

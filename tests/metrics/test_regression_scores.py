@@ -4,6 +4,7 @@ from math import erf, exp, log, pi, sqrt
 
 import numpy as np
 import pytest
+from scipy import special
 from scipy.stats import norm
 from sklearn.metrics import mean_absolute_error, mean_pinball_loss
 
@@ -46,6 +47,20 @@ class TestGaussianLogLoss:
         expected = -norm.logpdf(y, mean, std).mean()
         assert gaussian_log_loss(y, mean, std) == pytest.approx(expected, rel=1e-13)
 
+    @pytest.mark.parametrize("scale", [1e-300, 1e-40, 1.0, 1e40, 1e300])
+    def test_no_scale_is_too_small_or_large(self, problem, scale):
+        y, mean, std = problem
+        expected = gaussian_log_loss(y, mean, std) + log(scale)
+        scaled = gaussian_log_loss(scale * y, scale * mean, scale * std)
+        assert scaled == pytest.approx(expected, rel=1e-13)
+
+    def test_scales_that_differ_within_one_product(self):
+        # One by one the products of the scales would fall below float64 and come back.
+        std = np.tile([1e-160, 1e-160, 1e100, 1e200], 20)
+        expected = log(2 * pi) / 2 + np.log(std).mean()
+        zeros = np.zeros(80)
+        assert gaussian_log_loss(zeros, zeros, std) == pytest.approx(expected, 1e-14)
+
     @pytest.mark.parametrize("std", [0.0, -1.0])
     def test_a_std_that_is_not_positive_is_refused(self, std):
         with pytest.raises(InputError, match=r"y_std has the value .* greater than 0"):
@@ -67,6 +82,38 @@ class TestCrpsOfNormalDistributions:
         cdf, density = (1 + erf(1 / sqrt(2))) / 2, exp(-1 / 2) / sqrt(2 * pi)
         expected = 2 * ((2 * cdf - 1) + 2 * density - 1 / sqrt(pi))
         assert crps_gaussian([3.0], [1.0], [2.0]) == pytest.approx(expected, rel=1e-15)
+
+    @pytest.mark.parametrize("sign", [-1, 1])
+    def test_every_sample_is_as_precise_as_the_formula(self, rng, sign):
+        edges = np.concatenate([[8.5, 8.4999, 8.5001, 9.0], np.logspace(-300, 300, 61)])
+        z = np.concatenate([edges, rng.uniform(0, 9, 1000), rng.normal(size=1000) ** 2])
+        expected = z * special.erf(z / sqrt(2)) - 1 / sqrt(pi)
+        expected += sqrt(2 / pi) * np.exp(-(np.minimum(z, 40) ** 2) / 2)
+        found = [crps_gaussian([sign * value], [0.0], [1.0]) for value in z]
+        np.testing.assert_allclose(found, expected, rtol=2e-15)
+
+    def test_an_error_of_more_deviations_than_float64_holds(self):
+        assert crps_gaussian([1e10], [0.0], [1e-300]) == 1e10
+
+    @pytest.mark.parametrize("score", [crps_gaussian, gaussian_log_loss])
+    def test_many_samples_are_the_mean_of_each(self, rng, score):
+        n = 70_000  # several pieces, and a part of one
+        std = rng.gamma(4, 0.3, n)
+        y, weight = 2 * std * rng.normal(size=n), rng.uniform(size=n)
+        starts = np.arange(0, n, 999)
+        means, sums = [], []
+        for start in starts:
+            part = slice(start, start + 999)
+            means.append(score(y[part], 0 * y[part], std[part]))
+            sums.append(
+                score(y[part], 0 * y[part], std[part], sample_weight=weight[part])
+            )
+        sizes = np.minimum(999, n - starts)
+        expected = np.average(means, weights=sizes)
+        assert score(y, 0 * y, std) == pytest.approx(expected, rel=1e-13)
+        weighted = np.average(sums, weights=np.add.reduceat(weight, starts))
+        found = score(y, 0 * y, std, sample_weight=weight)
+        assert found == pytest.approx(weighted, rel=1e-13)
 
     def test_is_the_integral_of_its_definition(self):
         x, step = np.linspace(-12, 12, 240_001, retstep=True)
