@@ -4,6 +4,7 @@ Everything here is elementwise work over as many numbers as there are weights, w
 costs as much as the matrix products do.
 """
 
+from collections.abc import Sequence
 from math import log
 from typing import Any
 
@@ -24,64 +25,83 @@ class LocalLinear(torch.autograd.Function):
         std = F.softplus(rho)
         bias_variance = None if bias is None else F.softplus(bias_rho).square()
         out = F.linear(x, mean, bias)
-        variance = F.linear(x * x, std * std, bias_variance)
+        std_squares = std * std
+        variance = F.linear(x * x, std_squares, bias_variance)
         # Where the variance is 0 its root has no gradient.
         root = variance.clamp_min_(torch.finfo(variance.dtype).tiny).sqrt_()
         noise = torch.randn_like(out)
-        ctx.save_for_backward(x, mean, rho, std, bias_rho, noise, root)
+        kept = std_squares if ctx.needs_input_grad[0] else None
+        ctx.save_for_backward(x, mean, rho, std, kept, bias_rho, noise, root)
         return out.addcmul_(root, noise)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Any:
         """The chain rule through mean and variance of the output."""
-        x, mean, rho, std, bias_rho, noise, root = ctx.saved_tensors
+        x, mean, rho, std, std_squares, bias_rho, noise, root = ctx.saved_tensors
         smallest = torch.finfo(root.dtype).tiny ** 0.5
         # Twice the gradient by the variance; 0 where the forward pass cut it off.
         slope = (grad * noise).div_(root).masked_fill_(root <= smallest, 0)
         x_grad = mean_grad = rho_grad = bias_grad = bias_rho_grad = None
         if ctx.needs_input_grad[0]:
-            x_grad = (slope @ (std * std)).mul_(x).addmm_(grad, mean)
+            x_grad = (slope @ std_squares).mul_(x).addmm_(grad, mean)
         if ctx.needs_input_grad[1]:
             mean_grad = grad.T @ x
         if ctx.needs_input_grad[2]:
-            rho_grad = (slope.T @ (x * x)).mul_(std).mul_(rho.sigmoid())
+            rho_grad = by_rho((slope.T @ (x * x)).mul_(std), rho)
         if ctx.needs_input_grad[3]:
             bias_grad = grad.sum(0)
         if ctx.needs_input_grad[4]:
-            bias_rho_grad = slope.sum(0) * F.softplus(bias_rho) * bias_rho.sigmoid()
+            bias_rho_grad = by_rho(slope.sum(0) * F.softplus(bias_rho), bias_rho)
         return x_grad, mean_grad, rho_grad, bias_grad, bias_rho_grad
 
 
 class GaussianDivergence(torch.autograd.Function):
-    """Summed divergence of Gaussians from one Gaussian."""
+    """Summed divergence of Gaussians from one Gaussian, for many tensors at once."""
 
     @staticmethod
     def forward(
-        ctx: Any, mean: Tensor, std: Tensor, prior_mean: float, prior_std: float
+        ctx: Any, prior_mean: float, prior_std: float, *parameters: Tensor
     ) -> Tensor:
-        """The divergence, in nats."""
-        ctx.save_for_backward(mean, std)
+        """The divergence, in nats, of means, followed by as many ``rho``."""
+        means, rhos = halves(parameters)
+        # A softplus may round to 0, which has no logarithm.
+        stds = [F.softplus(rho).clamp_min_(torch.finfo(rho.dtype).tiny) for rho in rhos]
+        ctx.save_for_backward(*parameters, *stds)
         ctx.prior = prior_mean, prior_std
         if prior_mean:
-            mean = mean - prior_mean
-        lengths = torch.linalg.vector_norm(mean), torch.linalg.vector_norm(std)
-        squares = (lengths[0] ** 2 + lengths[1] ** 2) / prior_std**2
-        # A softplus may round to 0, which has no logarithm.
-        logs = std.log().clamp_min_(log(torch.finfo(std.dtype).tiny))
-        constant = mean.numel() * (log(prior_std) - 0.5)
-        return 0.5 * squares - logs.sum() + constant
+            means = [mean - prior_mean for mean in means]
+        lengths = [torch.linalg.vector_norm(x) for x in (*means, *stds)]
+        squares = torch.stack(lengths).square().sum() / prior_std**2
+        logs = torch.stack([std.log().sum() for std in stds]).sum()
+        n = sum(mean.numel() for mean in means)
+        return 0.5 * squares - logs + n * (log(prior_std) - 0.5)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Any:
-        """Gradients by mean and standard deviation."""
-        mean, std = ctx.saved_tensors
+        """Gradients by means and ``rho``."""
+        n = len(ctx.saved_tensors) // 3
+        means, rhos, stds = (ctx.saved_tensors[i * n : i * n + n] for i in range(3))
         prior_mean, prior_std = ctx.prior
         scale = grad / prior_std**2
-        mean_grad = mean * scale
-        if prior_mean:
-            mean_grad -= prior_mean * scale
-        smallest = torch.finfo(std.dtype).tiny
-        std_grad = std.clamp_min(smallest).reciprocal_().mul_(-grad)
-        return mean_grad, std_grad.addcmul_(std, scale), None, None
+        mean_grads = [
+            (mean - prior_mean if prior_mean else mean) * scale for mean in means
+        ]
+        rho_grads = [
+            by_rho((std * scale).addcdiv_(grad, std, value=-1), rho)
+            for std, rho in zip(stds, rhos, strict=True)
+        ]
+        return None, None, *mean_grads, *rho_grads
+
+
+def halves(values: Sequence[Tensor]) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+    """The first half of a sequence, and the second."""
+    half = len(values) // 2
+    return values[:half], values[half:]
+
+
+def by_rho(grad: Tensor, rho: Tensor) -> Tensor:
+    """The gradient by ``rho``, in the place of that by its softplus."""
+    backward = torch.ops.aten.softplus_backward.grad_input
+    return backward(grad, rho, beta=1, threshold=20, grad_input=grad)

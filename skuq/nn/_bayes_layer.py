@@ -1,6 +1,6 @@
 """What all Bayesian layers share: Gaussian weights, draws, and their divergence."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skuq._core._checks import check_option
+from skuq.nn._bayes_kernels import GaussianDivergence
 from skuq.nn._priors import GaussianPrior, Prior, check_above_zero
 
 INITIAL_STD = 0.005
@@ -128,10 +129,14 @@ class BayesLayer(nn.Module):
         divergence : torch.Tensor of shape ()
             Sum over all of them, in nats.
         """
-        total = self.prior.kl_divergence(self.weight_mean, self.weight_std)
-        if self.bias_mean is not None and self.bias_std is not None:
-            total = total + self.prior.kl_divergence(self.bias_mean, self.bias_std)
-        return total
+        return divergence_of([self])
+
+    def posteriors(self) -> list[tuple[Tensor, Tensor]]:
+        """Means and ``rho`` of the weights, and of the bias if there is one."""
+        found = [(self.weight_mean, self.weight_rho)]
+        if self.bias_mean is not None and self.bias_rho is not None:
+            found.append((self.bias_mean, self.bias_rho))
+        return found
 
     def forward(self, x: Tensor) -> Tensor:
         """The output for a batch.
@@ -176,6 +181,25 @@ class BayesLayer(nn.Module):
 
     _apply_weights: Callable[[Tensor, Tensor, Tensor | None], Tensor]
     _signs: Callable[[Tensor], Tensor]
+
+
+def divergence_of(layers: Iterable[BayesLayer]) -> Tensor:
+    """Summed divergence of layers, those of one Gaussian prior in one go."""
+    terms: list[Tensor] = []
+    gaussian: dict[GaussianPrior, list[tuple[Tensor, Tensor]]] = {}
+    for layer in layers:
+        prior = layer.prior
+        if type(prior) is GaussianPrior:
+            gaussian.setdefault(prior, []).extend(layer.posteriors())
+        else:
+            terms += [
+                prior.kl_divergence(mean, F.softplus(rho))
+                for mean, rho in layer.posteriors()
+            ]
+    for prior, pairs in gaussian.items():
+        means, rhos = zip(*pairs, strict=True)
+        terms.append(GaussianDivergence.apply(prior.mean, prior.std, *means, *rhos))
+    return torch.stack(terms).sum()
 
 
 def _draw(mean: Any, std: Any, generator: torch.Generator) -> Any:

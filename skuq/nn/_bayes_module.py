@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from skuq.exceptions import InputError
-from skuq.nn._bayes_layer import BayesLayer
+from skuq.nn._bayes_layer import BayesLayer, divergence_of
 
 
 def kl_divergence(module: nn.Module) -> Tensor:
@@ -52,7 +52,7 @@ def kl_divergence(module: nn.Module) -> Tensor:
     >>> loss.backward()
     >>> optimizer.step()
     """
-    return torch.stack([layer.kl_divergence() for layer in bayes_layers(module)]).sum()
+    return divergence_of(bayes_layers(module))
 
 
 @contextmanager

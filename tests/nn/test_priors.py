@@ -150,3 +150,33 @@ def test_numbers_and_functions_weigh_as_they_say():
 def test_impossible_weights_are_refused(kl_weight):
     with pytest.raises(InputError, match=r"kl_weight|weights of the divergence"):
         kl_weights(kl_weight, 3)
+
+
+@pytest.mark.parametrize(
+    "priors",
+    [
+        (GaussianPrior(0.7, 0.3), GaussianPrior(0.7, 0.3)),
+        (GaussianPrior(2.0), GaussianPrior(0.5, -1.0)),
+        (GaussianPrior(), LaplacePrior(0.3)),
+    ],
+)
+def test_layers_in_one_go_have_value_and_gradients_of_their_formula(priors):
+    first, second = (
+        BayesLinear(5, 5, prior=p, initial_std=0.4, dtype=torch.float64) for p in priors
+    )
+    net = torch.nn.Sequential(first, second)
+    parameters = list(net.parameters())
+    expected = sum(
+        prior.kl_divergence(mean, std)
+        for prior, layer in zip(priors, net, strict=True)
+        for mean, std in [
+            (layer.weight_mean, layer.weight_std),
+            (layer.bias_mean, layer.bias_std),
+        ]
+    )
+    own = kl_divergence(net)
+    torch.testing.assert_close(own, expected)
+    torch.testing.assert_close(
+        torch.autograd.grad(3 * own, parameters),
+        torch.autograd.grad(3 * expected, parameters),
+    )
