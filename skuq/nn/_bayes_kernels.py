@@ -61,7 +61,7 @@ class GaussianDivergence(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, prior_mean: float, prior_std: float, *parameters: Tensor
+        ctx: Any, prior_std: float, prior_mean: float, *parameters: Tensor
     ) -> Tensor:
         """The divergence, in nats, of means, followed by as many ``rho``."""
         means, rhos = halves(parameters)
@@ -93,6 +93,57 @@ class GaussianDivergence(torch.autograd.Function):
             for std, rho in zip(stds, rhos, strict=True)
         ]
         return None, None, *mean_grads, *rho_grads
+
+
+class MixtureDivergence(torch.autograd.Function):
+    """Divergence from a mixture of two Gaussians around 0, estimated with one draw."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, share: float, std: float, narrow_std: float, *parameters: Tensor
+    ) -> Tensor:
+        """The divergence, in nats, of means, followed by as many ``rho``."""
+        means, rhos = halves(parameters)
+        if narrow_std > std:
+            share, std, narrow_std = 1 - share, narrow_std, std
+        precision, narrow_precision = std**-2, narrow_std**-2
+        odds = log(share / (1 - share)) + log(narrow_std / std)
+        total, saved = means[0].new_zeros(()), []
+        for mean, rho in zip(means, rhos, strict=True):
+            scale = positive_std(rho)
+            noise = torch.randn_like(mean)
+            weight = torch.addcmul(mean, scale, noise)
+            # The density is that of the wide part over the probability that it drew.
+            log_odds = weight.square().mul_((narrow_precision - precision) / 2)
+            narrow = log_odds.add_(odds).neg().sigmoid_()
+            wide = log_odds.sigmoid_()
+            total += torch.linalg.vector_norm(weight) ** 2 * (precision / 2)
+            total += wide.log_().clamp_min_(log(torch.finfo(wide.dtype).tiny)).sum()
+            total -= scale.log().sum()
+            slope = narrow.mul_(narrow_precision - precision)
+            slope.add_(precision).mul_(weight)
+            saved += [rho, scale, noise, slope]
+        ctx.save_for_backward(*saved)
+        n = sum(mean.numel() for mean in means)
+        return total + n * (log(std / share) - 0.5)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        """Gradients by means and ``rho``, of the draw that was made."""
+        mean_grads, rho_grads = [], []
+        for i in range(0, len(ctx.saved_tensors), 4):
+            rho, scale, noise, slope = ctx.saved_tensors[i : i + 4]
+            mean_grad = slope * grad
+            by_std = (mean_grad * noise).addcdiv_(grad, scale, value=-1)
+            mean_grads.append(mean_grad)
+            rho_grads.append(by_rho(by_std, rho))
+        return None, None, None, *mean_grads, *rho_grads
+
+
+def positive_std(rho: Tensor) -> Tensor:
+    """The softplus; where it rounds to 0, the smallest number that has a logarithm."""
+    return F.softplus(rho).clamp_min_(torch.finfo(rho.dtype).tiny)
 
 
 def halves(values: Sequence[Tensor]) -> tuple[Sequence[Tensor], Sequence[Tensor]]:

@@ -1,6 +1,7 @@
 """What all Bayesian layers share: Gaussian weights, draws, and their divergence."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import astuple
 from typing import Any, NamedTuple
 
 import torch
@@ -8,11 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skuq._core._checks import check_option
-from skuq.nn._bayes_kernels import GaussianDivergence
-from skuq.nn._priors import GaussianPrior, Prior, check_above_zero
+from skuq.nn._bayes_kernels import GaussianDivergence, MixtureDivergence
+from skuq.nn._priors import GaussianPrior, Prior, ScaleMixturePrior, check_above_zero
 
 INITIAL_STD = 0.005
 SAMPLINGS = ("local", "weights", "flipout")
+# They take the fields of the prior, then means, then as many ``rho``.
+KERNELS = {GaussianPrior: GaussianDivergence, ScaleMixturePrior: MixtureDivergence}
 
 
 class Held(NamedTuple):
@@ -184,21 +187,22 @@ class BayesLayer(nn.Module):
 
 
 def divergence_of(layers: Iterable[BayesLayer]) -> Tensor:
-    """Summed divergence of layers, those of one Gaussian prior in one go."""
+    """Summed divergence of layers, those of one prior in one go if it has a kernel."""
     terms: list[Tensor] = []
-    gaussian: dict[GaussianPrior, list[tuple[Tensor, Tensor]]] = {}
+    together: dict[Prior, list[tuple[Tensor, Tensor]]] = {}
     for layer in layers:
         prior = layer.prior
-        if type(prior) is GaussianPrior:
-            gaussian.setdefault(prior, []).extend(layer.posteriors())
+        if type(prior) in KERNELS:
+            together.setdefault(prior, []).extend(layer.posteriors())
         else:
             terms += [
                 prior.kl_divergence(mean, F.softplus(rho))
                 for mean, rho in layer.posteriors()
             ]
-    for prior, pairs in gaussian.items():
+    for prior, pairs in together.items():
         means, rhos = zip(*pairs, strict=True)
-        terms.append(GaussianDivergence.apply(prior.mean, prior.std, *means, *rhos))
+        kernel = KERNELS[type(prior)]
+        terms.append(kernel.apply(*astuple(prior), *means, *rhos))
     return torch.stack(terms).sum()
 
 

@@ -180,3 +180,28 @@ def test_layers_in_one_go_have_value_and_gradients_of_their_formula(priors):
         torch.autograd.grad(3 * own, parameters),
         torch.autograd.grad(3 * expected, parameters),
     )
+
+
+@pytest.mark.parametrize(
+    "prior",
+    [
+        ScaleMixturePrior(),
+        ScaleMixturePrior(0.2, 0.01, 0.8),  # the narrow one first
+        ScaleMixturePrior(0.999, 3.0, 1e-6),
+    ],
+)
+def test_the_mixture_in_one_go_has_value_and_gradients_of_its_formula(prior):
+    layer = BayesLinear(8, 8, prior=prior, initial_std=0.1, dtype=torch.float64)
+    mean, rho = layer.weight_mean, layer.weight_rho
+    bias_mean, bias_rho = layer.bias_mean, layer.bias_rho
+    state = torch.get_rng_state()
+    own = kl_divergence(layer)
+    torch.set_rng_state(state)
+    expected = prior.kl_divergence(mean, layer.weight_std)
+    expected = expected + prior.kl_divergence(bias_mean, layer.bias_std)
+    parameters = [mean, rho, bias_mean, bias_rho]
+    torch.testing.assert_close(own, expected)
+    torch.testing.assert_close(
+        torch.autograd.grad(3 * own, parameters),
+        torch.autograd.grad(3 * expected, parameters),
+    )
