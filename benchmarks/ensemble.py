@@ -28,6 +28,7 @@ from skuq.deep import EnsembleClassifier
 from skuq.deep._adversarial import Attack
 
 BATCH, EPOCHS, RATE = 64, 15, 1e-3
+N_STEPS = 200  # of adversarial training
 
 
 def main():
@@ -47,7 +48,8 @@ def main():
         options,
     )
     show(f"predict by {m} dense nets", predicting(data, m), data, options)
-    show("20 steps of adversarial training", steps(images), images, options)
+    title = f"{N_STEPS} adversarial steps of {BATCH} samples"
+    show(title, steps(images), images, options)
 
 
 def show(title, entrants, data, options):
@@ -219,20 +221,20 @@ def steps(data):
 
     Three passes forward, as torchensemble makes them.
     """
-    X, y = map(torch.as_tensor, data[:2])
+    X, y = (torch.as_tensor(part[:BATCH]) for part in data[:2])
     torch.manual_seed(0)
     net, attack = small_convolutional(), Attack(0.01)
     moves = attack.steps(X)
 
     def two_passes():
         net.zero_grad()
-        x = X.clone().requires_grad_(True)
+        x = X.detach().requires_grad_(True)
         F.cross_entropy(net(x), y).backward()
         F.cross_entropy(net(attack(x, x.grad, moves)), y).backward()
 
     def three_passes():
         net.zero_grad()
-        x = X.clone().requires_grad_(True)
+        x = X.detach().requires_grad_(True)
         F.cross_entropy(net(x), y).backward()
         moved = attack(x, x.grad, moves)
         net.zero_grad()
@@ -245,8 +247,8 @@ def steps(data):
     }
 
 
-def _repeat(function, n=20):
-    for _ in range(n):
+def _repeat(function):
+    for _ in range(N_STEPS):
         function()
 
 

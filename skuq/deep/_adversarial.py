@@ -56,7 +56,7 @@ class Attack:
 
     def __call__(self, x, gradient, steps):
         """Inputs moved up the loss; `gradient` is that of the loss by `x`."""
-        moved = x.detach() + steps.to(x) * gradient.sign()
+        moved = torch.addcmul(x.detach(), steps.to(x), gradient.sign())
         return moved if self.clip is None else moved.clamp(*self.clip)
 
 
