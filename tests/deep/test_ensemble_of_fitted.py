@@ -49,6 +49,22 @@ def test_fitted_models_make_an_ensemble(classes):
         EnsembleClassifier.from_estimators([])
 
 
+def test_weights_travel_without_pickle(codes, tmp_path):
+    X, y = codes
+    options = {"module": nn.Linear, "classes": [0, 1, 2]}
+    options |= {"module__in_features": 4, "module__out_features": 3}
+    model = EnsembleClassifier(make_net(**options), n_estimators=2, random_state=0)
+    model.fit(X, y)
+    members = []
+    for k, member in enumerate(model.estimators_):
+        file = {"f_params": tmp_path / f"{k}.safetensors", "use_safetensors": True}
+        member.save_params(**file)
+        members.append(make_net(**options).initialize())
+        members[k].load_params(**file)
+    again = EnsembleClassifier.from_estimators(members)
+    np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+
+
 def test_fitted_models_of_other_classes_give_the_missing_ones_no_probability(rng):
     X = rng.standard_normal((30, 2)).astype(np.float32)
     nets = []
