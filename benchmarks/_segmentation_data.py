@@ -10,6 +10,7 @@ from skuq.datasets import load_maps
 SETS = ("camvid", "isbi")
 VOID = 255  # where a set has no void pixels
 CROP = 256  # pixels, of membranes: quarters of a slice
+STRETCH = 13  # frames
 TRAIN, VAL = 20, 25  # slices 0 to 19, 20 to 24, 25 to 29
 
 
@@ -34,6 +35,15 @@ class Scenes(NamedTuple):
 def load_scenes(folder, name):
     """The scenes of a set by its name."""
     return (_camvid if name == "camvid" else _membranes)(Path(folder))
+
+
+def by_stretches(scenes):
+    """Every second stretch of the test images to choose by, the others to judge."""
+    odd = np.arange(len(scenes.test.y)) // STRETCH % 2 == 1
+    val, test = (
+        Part(scenes.test.images[which], scenes.test.y[which]) for which in (~odd, odd)
+    )
+    return scenes._replace(val=val, test=test)
 
 
 def _camvid(folder):
