@@ -16,8 +16,8 @@ pooled, where the uncertainty exceeds what is best on the validation images.  Th
 interval of 95 % beside it is that of the mean difference per image from the entropy of
 the plain network.  "NLL of val" is on the validation images, from which temperatures
 are learned.  The validation frames of CamVid are another film than the test frames;
-``--same-film`` chooses by every second stretch of the test frames instead, and judges by
-the others.
+``--same-film`` chooses by every second stretch of the test frames instead, and judges
+by the others.
 """
 
 import argparse
