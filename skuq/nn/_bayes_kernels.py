@@ -65,8 +65,7 @@ class GaussianDivergence(torch.autograd.Function):
     ) -> Tensor:
         """The divergence, in nats, of means, followed by as many ``rho``."""
         means, rhos = halves(parameters)
-        # A softplus may round to 0, which has no logarithm.
-        stds = [F.softplus(rho).clamp_min_(torch.finfo(rho.dtype).tiny) for rho in rhos]
+        stds = [positive_std(rho) for rho in rhos]
         ctx.save_for_backward(*parameters, *stds)
         ctx.prior = prior_mean, prior_std
         if prior_mean:
