@@ -134,13 +134,6 @@ class BayesLayer(nn.Module):
         """
         return divergence_of([self])
 
-    def posteriors(self) -> list[tuple[Tensor, Tensor]]:
-        """Means and ``rho`` of the weights, and of the bias if there is one."""
-        found = [(self.weight_mean, self.weight_rho)]
-        if self.bias_mean is not None and self.bias_rho is not None:
-            found.append((self.bias_mean, self.bias_rho))
-        return found
-
     def forward(self, x: Tensor) -> Tensor:
         """The output for a batch.
 
@@ -186,6 +179,14 @@ class BayesLayer(nn.Module):
     _signs: Callable[[Tensor], Tensor]
 
 
+def gaussians_of(layer: BayesLayer) -> list[tuple[Tensor, Tensor]]:
+    """Means and ``rho`` of the weights, and of the bias if there is one."""
+    found = [(layer.weight_mean, layer.weight_rho)]
+    if layer.bias_mean is not None and layer.bias_rho is not None:
+        found.append((layer.bias_mean, layer.bias_rho))
+    return found
+
+
 def divergence_of(layers: Iterable[BayesLayer]) -> Tensor:
     """Summed divergence of layers, those of one prior in one go if it has a kernel."""
     terms: list[Tensor] = []
@@ -193,11 +194,11 @@ def divergence_of(layers: Iterable[BayesLayer]) -> Tensor:
     for layer in layers:
         prior = layer.prior
         if type(prior) in KERNELS:
-            together.setdefault(prior, []).extend(layer.posteriors())
+            together.setdefault(prior, []).extend(gaussians_of(layer))
         else:
             terms += [
                 prior.kl_divergence(mean, F.softplus(rho))
-                for mean, rho in layer.posteriors()
+                for mean, rho in gaussians_of(layer)
             ]
     for prior, pairs in together.items():
         means, rhos = zip(*pairs, strict=True)
