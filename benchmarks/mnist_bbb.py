@@ -14,7 +14,6 @@ import copy
 import time
 
 import numpy as np
-import torch
 from skorch.callbacks import LRScheduler
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
@@ -76,5 +75,4 @@ def classifier(epochs, seed):
 
 
 if __name__ == "__main__":
-    torch.set_flush_denormal(True)
     main()

@@ -27,12 +27,12 @@ def gaussian_log_loss_sum(
     table = sample_table(sample_weight, y_true=y_true, y_pred=y_pred, y_std=y_std)
 
     def standardized(y: Array, mean: Array, std: Array, rows: Any) -> Array:
-        check_std(std)
         error = array_namespace(y).subtract(y, mean, **into(rows, 0))
         error /= std
         return error
 
     def loss(y: Array, mean: Array, std: Array, rows: Any) -> Array:
+        check_std(std)
         values = standardized(y, mean, std, rows)
         values *= values
         values /= 2
@@ -41,8 +41,9 @@ def gaussian_log_loss_sum(
         return values
 
     def total(y: Array, mean: Array, std: Array, rows: Any) -> float:
+        least = check_std(std)
         z = standardized(y, mean, std, rows)
-        moderate = std.min() > LEAST_PROBABILITY and std.max() < 1 / LEAST_PROBABILITY
+        moderate = least > LEAST_PROBABILITY and std.max() < 1 / LEAST_PROBABILITY
         logs = sum_of_logs(std) if moderate else float(np.log(std).sum())
         z *= z
         return logs + float(z.sum()) / 2 + float(z.size * LOG_ROOT)

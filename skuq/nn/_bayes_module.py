@@ -52,7 +52,15 @@ def kl_divergence(module: nn.Module) -> Tensor:
     >>> loss.backward()
     >>> optimizer.step()
     """
-    return divergence_of(bayes_layers(module))
+    plain, terms = [], []
+    for layer in bayes_layers(module):
+        if type(layer).kl_divergence is BayesLayer.kl_divergence:
+            plain.append(layer)
+        else:  # a subclass of the user's
+            terms.append(layer.kl_divergence())
+    if plain:
+        terms.append(divergence_of(plain))
+    return torch.stack(terms).sum()
 
 
 @contextmanager

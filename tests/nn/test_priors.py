@@ -205,3 +205,15 @@ def test_the_mixture_in_one_go_has_value_and_gradients_of_its_formula(prior):
         torch.autograd.grad(3 * own, parameters),
         torch.autograd.grad(3 * expected, parameters),
     )
+
+
+def test_a_layer_with_a_divergence_of_its_own_is_asked_for_it():
+    class Twice(BayesLinear):
+        def kl_divergence(self):
+            return 2 * super().kl_divergence()
+
+    net = torch.nn.Sequential(BayesLinear(3, 2), Twice(2, 1))
+    plain = BayesLinear(2, 1)
+    plain.load_state_dict(net[1].state_dict())
+    expected = net[0].kl_divergence() + 2 * plain.kl_divergence()
+    torch.testing.assert_close(kl_divergence(net), expected)
