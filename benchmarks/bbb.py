@@ -2,7 +2,7 @@
 
 The MLP 784-400-400-10 on random images, trained by Adam on batches of 128 with the
 divergence in the loss, and then 30 draws at prediction.  The loops are the same for
-all; only the layers and the call for the divergence differ.  bayesian-torch, blitz and
+all; only the layers and the way to the divergence differ.  bayesian-torch, blitz and
 torch-uncertainty run if they are installed.
 
     python -m benchmarks.bbb
@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmarks._timing import print_setting, print_table, race
-from skuq.nn import kl_divergence, to_bayesian, weight_draw
+from skuq.nn import forward_with_kl, to_bayesian, weight_draw
 
 SIZES = (784, 400, 400, 10)
 N_ROWS, BATCH, N_DRAWS, REPEATS = 128 * 20, 128, 30, 5
@@ -31,15 +31,20 @@ def mlp(linear):
 
 def plain():
     """The network that is not Bayesian."""
-    return mlp(nn.Linear), lambda net: 0.0
+    return mlp(nn.Linear), lambda net, x: (net(x), 0.0)
 
 
 def skuq(weight_sampling):
     """A maker of skuq's network."""
     return lambda: (
         to_bayesian(mlp(nn.Linear), weight_sampling=weight_sampling),
-        kl_divergence,
+        forward_with_kl,
     )
+
+
+def followed_by(divergence):
+    """The output of a network, and then its divergence."""
+    return lambda net, x: (net(x), divergence(net))
 
 
 def bayesian_torch():
@@ -49,9 +54,10 @@ def bayesian_torch():
     def linear(n_in, n_out):
         return Alone(LinearReparameterization(n_in, n_out))
 
-    return mlp(linear), lambda net: sum(
-        part.layer.kl_loss() for part in net if isinstance(part, Alone)
-    )
+    def divergence(net):
+        return sum(part.layer.kl_loss() for part in net if isinstance(part, Alone))
+
+    return mlp(linear), followed_by(divergence)
 
 
 class Alone(nn.Module):
@@ -71,7 +77,7 @@ def blitz():
     from blitz.losses import kl_divergence_from_nn
     from blitz.modules import BayesianLinear
 
-    return mlp(BayesianLinear), kl_divergence_from_nn
+    return mlp(BayesianLinear), followed_by(kl_divergence_from_nn)
 
 
 def torch_uncertainty():
@@ -82,7 +88,7 @@ def torch_uncertainty():
         layers = [part for part in net if isinstance(part, BayesLinear)]
         return sum(part.lvposterior - part.lprior for part in layers)
 
-    return mlp(BayesLinear), divergence
+    return mlp(BayesLinear), followed_by(divergence)
 
 
 MAKERS = {
@@ -101,13 +107,14 @@ def epoch_of(make, x, y):
 
     def prepare():
         torch.manual_seed(0)
-        net, divergence = make()
+        net, with_divergence = make()
         optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
 
         def epoch():
             for rows, labels in zip(x.split(BATCH), y.split(BATCH), strict=True):
                 optimizer.zero_grad()
-                loss = F.cross_entropy(net(rows), labels) + divergence(net) / 60_000
+                out, divergence = with_divergence(net, rows)
+                loss = F.cross_entropy(out, labels) + divergence / 60_000
                 loss.backward()
                 optimizer.step()
             return float(loss.detach())

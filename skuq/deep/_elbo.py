@@ -6,7 +6,7 @@ import torch
 from skorch.callbacks import Callback
 from torch import nn
 
-from skuq.nn import kl_divergence, kl_weights
+from skuq.nn import forward_with_kl, kl_weights
 
 
 class Sampled(NamedTuple):
@@ -28,8 +28,9 @@ class SampledNet(nn.Module):
         """Several draws in training; else what the network gives."""
         if not self.training:
             return self.network(x)
-        outputs = [self.network(x) for _ in range(self.n_samples)]
-        return Sampled(outputs, kl_divergence(self.network))
+        first, divergence = forward_with_kl(self.network, x)
+        others = [self.network(x) for _ in range(self.n_samples - 1)]
+        return Sampled([first, *others], divergence)
 
 
 class ELBOLoss(nn.Module):

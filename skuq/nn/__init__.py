@@ -3,6 +3,7 @@
 from skuq.nn._bayes_conv import BayesConv1d, BayesConv2d, BayesConv3d
 from skuq.nn._bayes_linear import BayesLinear
 from skuq.nn._bayes_module import (
+    forward_with_kl,
     kl_divergence,
     posterior_summary,
     prune_weights,
@@ -58,6 +59,7 @@ __all__ = [
     "StudentTNLLLoss",
     "TemperatureCalibration",
     "TemperatureTree",
+    "forward_with_kl",
     "insert_dropout",
     "insert_weight_dropout",
     "kl_divergence",

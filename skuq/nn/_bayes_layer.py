@@ -9,13 +9,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skuq._core._checks import check_option
-from skuq.nn._bayes_kernels import GaussianDivergence, MixtureDivergence
+from skuq.nn._bayes_kernels import Divergence, GaussianTerm, MixtureTerm, Term
 from skuq.nn._priors import GaussianPrior, Prior, ScaleMixturePrior, check_above_zero
 
 INITIAL_STD = 0.005
 SAMPLINGS = ("local", "weights", "flipout")
-# They take the fields of the prior, then means, then as many ``rho``.
-KERNELS = {GaussianPrior: GaussianDivergence, ScaleMixturePrior: MixtureDivergence}
+TERMS = {GaussianPrior: GaussianTerm, ScaleMixturePrior: MixtureTerm}
 
 
 class Held(NamedTuple):
@@ -36,6 +35,8 @@ class BayesLayer(nn.Module):
     weight_rho: Tensor
     bias_mean: Tensor | None
     bias_rho: Tensor | None
+    # Divergences that forward passes have found on the way, while somebody asks.
+    _found: dict["BayesLayer", Tensor] | None = None
 
     def __init__(
         self,
@@ -188,12 +189,12 @@ def gaussians_of(layer: BayesLayer) -> list[tuple[Tensor, Tensor]]:
 
 
 def divergence_of(layers: Iterable[BayesLayer]) -> Tensor:
-    """Summed divergence of layers, those of one prior in one go if it has a kernel."""
+    """Summed divergence of layers, those of one prior in one go if it has a term."""
     terms: list[Tensor] = []
     together: dict[Prior, list[tuple[Tensor, Tensor]]] = {}
     for layer in layers:
         prior = layer.prior
-        if type(prior) in KERNELS:
+        if type(prior) in TERMS:
             together.setdefault(prior, []).extend(gaussians_of(layer))
         else:
             terms += [
@@ -202,9 +203,14 @@ def divergence_of(layers: Iterable[BayesLayer]) -> Tensor:
             ]
     for prior, pairs in together.items():
         means, rhos = zip(*pairs, strict=True)
-        kernel = KERNELS[type(prior)]
-        terms.append(kernel.apply(*astuple(prior), *means, *rhos))
+        terms.append(Divergence.apply(term_of(prior), *means, *rhos))
     return torch.stack(terms).sum()
+
+
+def term_of(prior: Prior) -> Term | None:
+    """The divergence from a prior with gradients by hand, if there is one."""
+    kind = TERMS.get(type(prior))
+    return None if kind is None else kind(*astuple(prior))
 
 
 def _draw(mean: Any, std: Any, generator: torch.Generator) -> Any:

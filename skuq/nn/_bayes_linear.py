@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from skuq.nn._bayes_kernels import LocalLinear
-from skuq.nn._bayes_layer import INITIAL_STD, BayesLayer, random_signs
+from skuq.nn._bayes_layer import INITIAL_STD, BayesLayer, random_signs, term_of
 from skuq.nn._priors import Prior
 
 
@@ -109,7 +109,13 @@ class BayesLinear(BayesLayer):
             return super()._local(x)
         table = x.reshape(-1, x.shape[-1])
         weights = (self.weight_mean, self.weight_rho, self.bias_mean, self.bias_rho)
-        out = LocalLinear.apply(table, *weights)
+        # The first of several passes through the layer gives its divergence, too.
+        found: dict[BayesLayer, Tensor] = {} if self._found is None else self._found
+        asked = self._found is not None and self not in found
+        term = term_of(self.prior) if asked else None
+        out, divergence = LocalLinear.apply(term, table, *weights)
+        if term is not None:
+            found[self] = divergence
         return out.reshape(*x.shape[:-1], self.out_features)
 
     def _signs(self, values: Tensor) -> Tensor:

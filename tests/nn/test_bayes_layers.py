@@ -15,6 +15,9 @@ from skuq.nn import (
     BayesConv3d,
     BayesLinear,
     GaussianPrior,
+    LaplacePrior,
+    ScaleMixturePrior,
+    forward_with_kl,
     kl_divergence,
     posterior_summary,
     prune_weights,
@@ -48,6 +51,54 @@ def test_three_samples_in_one_backward_pass_have_the_analytic_gradient():
     slope = (c.T @ x) * torch.sigmoid(layer.weight_rho.detach())
     torch.testing.assert_close(layer.weight_rho.grad, slope * sum(noise))
     torch.testing.assert_close(layer.weight_mean.grad, 3 * c.T @ x)
+
+
+PRIORS = [GaussianPrior(0.5, 0.1), LaplacePrior(0.4), ScaleMixturePrior(0.25, 1, 0.01)]
+
+
+@pytest.mark.parametrize("prior", PRIORS)
+@pytest.mark.parametrize("weight_sampling", SAMPLINGS)
+@pytest.mark.parametrize("bias", [True, False])
+def test_output_and_divergence_in_one_pass_are_those_of_two(
+    prior, weight_sampling, bias
+):
+    layer = double_layer(
+        bias=bias, prior=prior, weight_sampling=weight_sampling, initial_std=0.3
+    )
+    x, c = torch.randn(7, 4).double().requires_grad_(), torch.randn(7, 3).double()
+    state, found = torch.get_rng_state(), []
+    for together in (True, False):
+        torch.set_rng_state(state)
+        out, divergence = (
+            forward_with_kl(layer, x) if together else (layer(x), kl_divergence(layer))
+        )
+        inputs = (x, *layer.parameters())
+        loss = (c * out).sum() + 0.7 * divergence
+        found.append((out, divergence, *torch.autograd.grad(loss, inputs)))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+
+
+def test_one_pass_counts_every_layer_once():
+    shared, idle = double_layer(3, 3), double_layer(3, 3)
+    net = nn.ModuleList([shared, idle, BayesConv1d(1, 1, 1, dtype=torch.float64)])
+    net.forward = lambda x: shared(shared(x))
+    x = torch.ones(2, 3).double()
+    for mode in (True, False):
+        _, divergence = forward_with_kl(net.train(mode), x)
+        torch.testing.assert_close(divergence, kl_divergence(net))
+    # What was found in a pass is forgotten: the next one sees other weights.
+    with torch.no_grad():
+        shared.weight_mean.data += 1
+    torch.testing.assert_close(forward_with_kl(net, x)[1], kl_divergence(net))
+
+
+def test_an_error_in_the_network_leaves_it_as_it_was():
+    layer = double_layer()
+    with pytest.raises(RuntimeError, match="shapes"):
+        forward_with_kl(layer, torch.ones(2, 5).double())
+    layer(torch.ones(2, 4).double()).sum().backward()
+    assert layer._found is None
 
 
 @pytest.mark.parametrize("weight_sampling", SAMPLINGS)
