@@ -85,7 +85,7 @@ def forward_with_kl(module: nn.Module, *args: Any, **kwargs: Any) -> tuple[Any, 
     Notes
     -----
     Linear layers that draw by "local" spare the second pass over their weights, forward
-    and backward, which is about a quarter of a training step.
+    and backward.
 
     Examples
     --------
