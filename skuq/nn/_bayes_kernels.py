@@ -4,6 +4,7 @@ Everything here is elementwise work over as many numbers as there are weights, w
 costs as much as the matrix products do.
 """
 
+from collections.abc import Sequence
 from math import log
 from typing import Any, Protocol
 
@@ -12,7 +13,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-Saved = tuple[Tensor, ...]
+Pair = tuple[Tensor, Tensor]  # of means and standard deviations, or for each of them
+Saved = Sequence[Tensor]
 
 
 class Term(Protocol):
@@ -21,14 +23,8 @@ class Term(Protocol):
     def value(self, mean: Tensor, std: Tensor) -> tuple[Tensor, Saved]:
         """The sum in nats, and what the gradients need beside `mean` and `std`."""
 
-    def add_gradients(
-        self,
-        grad: Tensor,
-        weights: tuple[Tensor, Tensor],
-        saved: Saved,
-        to: tuple[Tensor, Tensor],
-    ) -> None:
-        """Add `grad` times the gradients by mean and deviation to those of `to`."""
+    def add_gradients(self, grad: Tensor, at: Pair, saved: Saved, to: Pair) -> None:
+        """Add `grad` times the gradients by both of `at` to those in `to`."""
 
 
 class GaussianTerm:
@@ -43,15 +39,9 @@ class GaussianTerm:
         constant = mean.numel() * (self.log_std - 0.5)
         return squares * (self.precision / 2) - std.log().sum() + constant, ()
 
-    def add_gradients(
-        self,
-        grad: Tensor,
-        weights: tuple[Tensor, Tensor],
-        saved: Saved,
-        to: tuple[Tensor, Tensor],
-    ) -> None:
+    def add_gradients(self, grad: Tensor, at: Pair, saved: Saved, to: Pair) -> None:
         """A pull to the prior's mean and deviation."""
-        mean, std = weights
+        mean, std = at
         scale = grad * self.precision
         to[0].addcmul_(self._centred(mean), scale)
         to[1].addcmul_(std, scale).addcdiv_(grad, std, value=-1)
@@ -84,18 +74,12 @@ class MixtureTerm:
         slope = narrow.mul_(excess).add_(self.precision).mul_(weight)
         return total + mean.numel() * self.constant, (noise, slope)
 
-    def add_gradients(
-        self,
-        grad: Tensor,
-        weights: tuple[Tensor, Tensor],
-        saved: Saved,
-        to: tuple[Tensor, Tensor],
-    ) -> None:
+    def add_gradients(self, grad: Tensor, at: Pair, saved: Saved, to: Pair) -> None:
         """Those of the draw that was made."""
         noise, slope = saved
         by_mean = slope * grad
         to[0].add_(by_mean)
-        to[1].addcmul_(by_mean, noise).addcdiv_(grad, weights[1], value=-1)
+        to[1].addcmul_(by_mean, noise).addcdiv_(grad, at[1], value=-1)
 
 
 class Divergence(torch.autograd.Function):
@@ -105,30 +89,27 @@ class Divergence(torch.autograd.Function):
     def forward(ctx: Any, term: Term, *parameters: Tensor) -> Tensor:
         """The divergence, in nats, of means, followed by as many ``rho``."""
         half = len(parameters) // 2
-        means, rhos = parameters[:half], parameters[half:]
-        stds = [positive_std(rho) for rho in rhos]
-        found = [term.value(*pair) for pair in zip(means, stds, strict=True)]
+        total, groups = parameters[0].new_zeros(()), []
+        for mean, rho in zip(parameters[:half], parameters[half:], strict=True):
+            std = positive_std(rho)
+            value, saved = term.value(mean, std)
+            total += value
+            groups += [mean, std, rho, *saved]
         ctx.term = term
-        ctx.save_for_backward(
-            *(x for _, saved in found for x in saved), *means, *rhos, *stds
-        )
-        return torch.stack([value for value, _ in found]).sum()
+        ctx.save_for_backward(*groups)
+        return total
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Any:
         """Gradients by means and ``rho``."""
-        n = (len(ctx.needs_input_grad) - 1) // 2
-        saved, rest = ctx.saved_tensors[: -3 * n], ctx.saved_tensors[-3 * n :]
-        means, rhos, stds = (rest[i * n : i * n + n] for i in range(3))
-        n_saved = len(saved) // n
-        mean_grads = [torch.zeros_like(mean) for mean in means]
-        rho_grads = [torch.zeros_like(std) for std in stds]
-        for i, weights in enumerate(zip(means, stds, strict=True)):
-            own = saved[i * n_saved : (i + 1) * n_saved]
-            to = mean_grads[i], rho_grads[i]
-            ctx.term.add_gradients(grad, weights, own, to)
-            by_rho(rho_grads[i], rhos[i])
+        mean_grads, rho_grads = [], []
+        half = (len(ctx.needs_input_grad) - 1) // 2
+        for mean, std, rho, *saved in _parts(ctx.saved_tensors, half):
+            to = torch.zeros_like(mean), torch.zeros_like(std)
+            ctx.term.add_gradients(grad, (mean, std), saved, to)
+            mean_grads.append(to[0])
+            rho_grads.append(by_rho(to[1], rho))
         return None, *mean_grads, *rho_grads
 
 
@@ -139,66 +120,57 @@ class LocalLinear(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        term: Term | None,
-        x: Tensor,
-        mean: Tensor,
-        rho: Tensor,
-        bias: Any,
-        bias_rho: Any,
-    ) -> Any:
-        """The output for a table `x`, with noise of its own for each sample."""
-        weights = [(mean, positive_std(rho))]
-        if bias is not None:
-            weights.append((bias, positive_std(bias_rho)))
-        std_squares = weights[0][1].square()
-        out = F.linear(x, mean, bias)
-        x_squares = x * x
-        bias_variance = None if bias is None else weights[1][1].square()
-        variance = F.linear(x_squares, std_squares, bias_variance)
+    def forward(ctx: Any, term: Term | None, x: Tensor, *parameters: Any) -> Any:
+        """The output for a table `x`, with noise of its own for each sample.
+
+        The parameters are mean and ``rho`` of the weights, and then of the bias.
+        """
+        noise = torch.randn(
+            (len(x), len(parameters[0])), dtype=x.dtype, device=x.device
+        )
+        divergence = x.new_zeros(())
+        pairs: list[Pair] = []
+        groups: list[Tensor] = []
+        for mean, rho in _parts(parameters, 2):
+            if mean is not None:
+                pairs.append((mean, positive_std(rho)))
+                value, saved = term.value(*pairs[-1]) if term else (0.0, ())
+                divergence += value
+                groups += [*pairs[-1], rho, *saved]
+        means, stds = zip(*pairs, strict=True)
+        x_squares, std_squares = x.square(), stds[0].square()
+        out = F.linear(x, *means)
+        variance = F.linear(x_squares, std_squares, *(s.square() for s in stds[1:]))
         # Where the variance is 0 its root has no gradient.
         root = variance.clamp_min_(torch.finfo(variance.dtype).tiny).sqrt_()
-        noise = torch.randn_like(out)
-        divergence = mean.new_zeros(())
-        saved: list[Tensor] = []
-        if term:
-            for pair in weights:
-                value, kept = term.value(*pair)
-                divergence += value
-                saved += kept
-        ctx.term, ctx.n_saved = term, len(saved) // len(weights)
-        ctx.save_for_backward(
-            *(x, x_squares, std_squares if ctx.needs_input_grad[1] else None),
-            *(noise, root, rho, bias_rho, *(w for pair in weights for w in pair)),
-            *saved,
-        )
+        ctx.term, ctx.n_groups = term, len(pairs)
+        kept = std_squares if ctx.needs_input_grad[1] else None
+        ctx.save_for_backward(x, x_squares, kept, noise, root, *groups)
         return out.addcmul_(root, noise), divergence
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor, divergence_grad: Tensor) -> Any:
         """The chain rule through mean and variance of the output."""
-        x, x_squares, std_squares, noise, root, *rhos = ctx.saved_tensors[:7]
-        rest = ctx.saved_tensors[7:]
-        n = 1 if rhos[1] is None else 2
-        weights = [(rest[2 * i], rest[2 * i + 1]) for i in range(n)]
+        x, x_squares, std_squares, noise, root, *rest = ctx.saved_tensors
+        groups = _parts(rest, ctx.n_groups)
         smallest = torch.finfo(root.dtype).tiny ** 0.5
         # Twice the gradient by the variance; 0 where the forward pass cut it off.
         slope = (grad * noise).div_(root).masked_fill_(root <= smallest, 0)
-        x_grad = None
+        grads: list[Any] = [None] * len(ctx.needs_input_grad)
         if ctx.needs_input_grad[1]:
-            x_grad = (slope @ std_squares).mul_(x).addmm_(grad, weights[0][0])
-        found = [(grad.T @ x, (slope.T @ x_squares).mul_(weights[0][1]))]
-        if n == 2:
-            found.append((grad.sum(0), slope.sum(0).mul_(weights[1][1])))
-        for i, (pair, to, rho) in enumerate(zip(weights, found, rhos, strict=False)):
+            grads[1] = (slope @ std_squares).mul_(x).addmm_(grad, groups[0][0])
+        for i, (mean, std, rho, *saved) in enumerate(groups):
+            place = slice(2 + 2 * i, 4 + 2 * i)
+            if not any(ctx.needs_input_grad[place]):
+                continue
+            by_mean = grad.sum(0) if i else grad.T @ x
+            by_std = (slope.sum(0) if i else slope.T @ x_squares).mul_(std)
             if ctx.term:
-                own = rest[2 * n + i * ctx.n_saved : 2 * n + (i + 1) * ctx.n_saved]
-                ctx.term.add_gradients(divergence_grad, pair, own, to)
-            by_rho(to[1], rho)
-        bias_grads = found[1] if n == 2 else (None, None)
-        return None, x_grad, *found[0], *bias_grads
+                to = by_mean, by_std
+                ctx.term.add_gradients(divergence_grad, (mean, std), saved, to)
+            grads[place] = by_mean, by_rho(by_std, rho)
+        return tuple(grads)
 
 
 def positive_std(rho: Tensor) -> Tensor:
@@ -214,3 +186,9 @@ def by_rho(grad: Tensor, rho: Tensor) -> Tensor:
 
 def _square(x: Tensor) -> Tensor:
     return torch.linalg.vector_norm(x).square()
+
+
+def _parts(values: Sequence[Any], n: int) -> list[Sequence[Any]]:
+    """So many parts of equal length, one after the other."""
+    size = len(values) // n
+    return [values[i * size : (i + 1) * size] for i in range(n)]

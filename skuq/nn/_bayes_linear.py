@@ -110,11 +110,10 @@ class BayesLinear(BayesLayer):
         table = x.reshape(-1, x.shape[-1])
         weights = (self.weight_mean, self.weight_rho, self.bias_mean, self.bias_rho)
         # The first of several passes through the layer gives its divergence, too.
-        found: dict[BayesLayer, Tensor] = {} if self._found is None else self._found
-        asked = self._found is not None and self not in found
-        term = term_of(self.prior) if asked else None
+        found = self._found
+        term = None if found is None or self in found else term_of(self.prior)
         out, divergence = LocalLinear.apply(term, table, *weights)
-        if term is not None:
+        if found is not None and term is not None:
             found[self] = divergence
         return out.reshape(*x.shape[:-1], self.out_features)
 

@@ -89,8 +89,49 @@ def test_one_pass_counts_every_layer_once():
         torch.testing.assert_close(divergence, kl_divergence(net))
     # What was found in a pass is forgotten: the next one sees other weights.
     with torch.no_grad():
-        shared.weight_mean.data += 1
-    torch.testing.assert_close(forward_with_kl(net, x)[1], kl_divergence(net))
+        before = forward_with_kl(net.train(), x)[1]
+        shared.weight_mean += 1
+        after = forward_with_kl(net, x)[1]
+        torch.testing.assert_close(after, kl_divergence(net))
+    assert float(after) > float(before) + 1
+
+
+@pytest.mark.parametrize("prior", [PRIORS[0], PRIORS[2]])
+def test_one_pass_does_not_come_back_to_the_weights(prior, monkeypatch):
+    layer = double_layer(prior=prior)
+
+    def second_pass(layers):
+        raise AssertionError(f"a second pass over {layers}")
+
+    monkeypatch.setattr("skuq.nn._bayes_module.divergence_of", second_pass)
+    _, divergence = forward_with_kl(layer, torch.ones(2, 4).double())
+    divergence.backward()
+    assert float(layer.weight_rho.grad.abs().min()) > 0
+    with pytest.raises(AssertionError, match="a second pass"):
+        kl_divergence(layer)
+
+
+@pytest.mark.parametrize("frozen", [("weight",), ("bias",), ("weight", "bias")])
+def test_frozen_parameters_leave_the_other_gradients_as_they_are(frozen):
+    layer, x = double_layer(), torch.randn(7, 4).double().requires_grad_()
+    state, found = torch.get_rng_state(), []
+    for stopped in ((), frozen):
+        for name, parameter in layer.named_parameters():
+            parameter.requires_grad_(name.split("_")[0] not in stopped)
+        layer.zero_grad()
+        torch.set_rng_state(state)
+        out, divergence = forward_with_kl(layer, x)
+        (x_grad,) = torch.autograd.grad(out.square().sum(), x, retain_graph=True)
+        if len(stopped) < 2:
+            (out.sum() + divergence).backward()
+        found.append((x_grad, {n: p.grad for n, p in layer.named_parameters()}))
+    (x_all, grads_all), (x_frozen, grads) = found
+    torch.testing.assert_close(x_frozen, x_all, rtol=0, atol=0)
+    for name, grad in grads.items():
+        if name.split("_")[0] in frozen:
+            assert grad is None
+        else:
+            torch.testing.assert_close(grad, grads_all[name], rtol=0, atol=0)
 
 
 def test_an_error_in_the_network_leaves_it_as_it_was():
