@@ -46,7 +46,7 @@ class MapTemperatureScaler(BaseCalibrator):
         ignore_index=None,
         kernel_size=5,
         dilation=2,
-        alpha=1000.0,
+        alpha=1.0,
         lr=0.01,
         max_epochs=50,
         batch_size=4,

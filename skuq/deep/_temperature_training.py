@@ -50,10 +50,10 @@ def train_tree(calibration, batches, masses, plan, rng):
         for part in chunks(rng.permutation(train), plan.batch_size):
             share = len(part) / len(train)
             with torch.enable_grad():
-                loss = _losses(calibration, batches[part]).sum() / share
-                penalty = plan.alpha / 2 * _square_of_weights(tree)
+                loss = _losses(calibration, batches[part]).sum() / share / mass
+                penalty = plan.alpha / 2 * _square_of_weights(tree) / len(train)
                 optimizer.zero_grad()
-                ((loss + penalty) / mass).backward()
+                (loss + penalty).backward()
             optimizer.step()
         schedule.step()
         history.append(mean_loss(calibration, batches, held_out, plan.batch_size))

@@ -235,11 +235,25 @@ def test_data_that_do_not_fit_are_refused():
 def test_a_larger_penalty_keeps_temperatures_nearer_to_the_scalar_one(scaler):
     z, y, image = mixed(6)
     spreads = []
-    for alpha in (0, 1e4, 1e7):
+    for alpha in (0, 10, 1e4):
         fit = scaler(alpha=alpha, max_epochs=30, random_state=0).fit(z, y, image)
         T = fit.temperature_map(z, image)
         spreads.append(np.std(np.log(T / fit.temperature_)))
     assert spreads[0] > spreads[1] > 2 * spreads[2]
+
+
+@scalers
+def test_finer_pixels_do_not_weaken_the_penalty(scaler):
+    z, y, image = mixed(6)
+    fine = [np.repeat(np.repeat(maps, 2, -2), 2, -1) for maps in (z, y, image)]
+    options = {"kernel_size": 1, "alpha": 10, "validation_fraction": None, **QUICK}
+    T, T_fine = (
+        scaler(**options).fit(*maps).temperature_map(z, image)
+        for maps in ((z, y, image), fine)
+    )
+    free = scaler(**(options | {"alpha": 0})).fit(z, y, image)
+    np.testing.assert_allclose(T_fine, T, rtol=1e-5)
+    assert np.abs(free.temperature_map(z, image) / T - 1).max() > 0.02
 
 
 def test_progress_is_shown_on_request_only(capsys):
