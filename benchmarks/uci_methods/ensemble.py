@@ -25,25 +25,33 @@ _TABLE = {
 PAPER = {k: {"RMSE": row[:2], "NLL": row[2:]} for k, row in _TABLE.items()}
 
 
-def score(split, *, adversarial=False):
+def score(split):
     """RMSE and NLL of the ensemble, and the mean NLL of its members alone."""
+    X, X_test = standardised(split)
+    return scores(ensemble(split).fit(X, split.y), X_test, split.y_test)
+
+
+def standardised(split):
+    """Inputs to train on and to test, in units of the first."""
     center, scale = standard(split.X)
-    X, X_test = ((x - center) / scale for x in (split.X, split.X_test))
-    model = ensemble(split, adversarial).fit(X.astype(np.float32), split.y)
-    X_test = X_test.astype(np.float32)
-    mean, std = model.predict(X_test, return_std=True)
-    members = [
-        gaussian_scores(split.y_test, member_mean, np.sqrt(variance))["NLL"]
-        for member_mean, variance in model.iter_members(X_test)
-    ]
-    alone = {"NLL of a member": float(np.mean(members))}
-    return gaussian_scores(split.y_test, mean, std) | alone
+    return [((x - center) / scale).astype(np.float32) for x in (split.X, split.X_test)]
 
 
-def ensemble(split, adversarial):
+def ensemble(split, **options):
     """Five networks, each of which gives a mean and what becomes a variance."""
     n_hidden = 100 if split.name == "protein" else 50
     module = nn.Sequential(
         nn.Linear(split.X.shape[1], n_hidden), nn.ReLU(), nn.Linear(n_hidden, 2)
     )
-    return EnsembleRegressor(module, adversarial=adversarial, random_state=split.number)
+    return EnsembleRegressor(module, random_state=split.number, **options)
+
+
+def scores(model, X, y):
+    """The scores of a fitted ensemble on test rows."""
+    mean, std = model.predict(X, return_std=True)
+    members = [
+        gaussian_scores(y, member_mean, np.sqrt(variance))["NLL"]
+        for member_mean, variance in model.iter_members(X)
+    ]
+    alone = {"NLL of a member": float(np.mean(members))}
+    return gaussian_scores(y, mean, std) | alone
