@@ -12,11 +12,11 @@ from torch.nn import functional
 from torch.optim.lr_scheduler import OneCycleLR
 
 WIDTHS = (32, 64, 128, 256)
-DROPOUT = 0.3
+DROPOUT = 0.1
 BATCH_SIZE = 8
 LARGEST_RATE = 3e-3
 VOID = -1
-CLASS_POWER = -0.3
+CLASS_POWER = -0.2
 LEAST_SHARE = 0.01  # of the pixels, from which rare classes are not weighted more
 
 
@@ -100,11 +100,15 @@ def train(images, labels, n_classes, *, epochs, seed, report=None):
 
 
 def augmented(x, y):
-    """Half of the scenes mirrored, all of them cut, enlarged and in another light."""
+    """Half of the scenes mirrored, all of them cut, enlarged and in another light.
+
+    Changes twice as large, with more dropout, gave a network that was less sure than
+    right on the validation images, after half as many epochs again.
+    """
     x, y = x.clone(), y.clone()
     flip = torch.rand(len(x)) < 0.5
     x[flip], y[flip] = x[flip].flip(-1), y[flip].flip(-1)
-    scale = float(1 + torch.rand(()))
+    scale = float(1 + 0.4 * torch.rand(()))
     height, width = x.shape[-2:]
     h, w = round(height / scale), round(width / scale)
     top = int(torch.randint(height - h + 1, ()))
@@ -117,13 +121,13 @@ def augmented(x, y):
 
 def in_another_light(x):
     """Each channel with another gamma, and some of the colour gone."""
-    gamma = torch.exp(0.4 * torch.randn(len(x), 1, 1, 1))
-    gamma = gamma * torch.exp(0.15 * torch.randn(*x.shape[:2], 1, 1))
+    gamma = torch.exp(0.2 * torch.randn(len(x), 1, 1, 1))
+    gamma = gamma * torch.exp(0.075 * torch.randn(*x.shape[:2], 1, 1))
     x = x.clamp(min=1e-3) ** gamma
-    colour = 1.2 * torch.rand(len(x), 1, 1, 1)
+    colour = 0.5 + 0.6 * torch.rand(len(x), 1, 1, 1)
     grey = x.mean(dim=1, keepdim=True)
     x = grey + colour * (x - grey)
-    return x + 0.02 * torch.randn(()) * torch.randn_like(x)
+    return x + 0.01 * torch.randn(()) * torch.randn_like(x)
 
 
 def class_weights(labels, n_classes):

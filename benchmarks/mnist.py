@@ -2,15 +2,17 @@
 
 Run it with::
 
-    python -m benchmarks.mnist --data DIR [--epochs N] [--picture FILE]
+    python -m benchmarks.mnist --data DIR [--epochs N] [--seeds N] [--picture FILE]
 
 The network of Lakshminarayanan et al. 2017: three layers of 200 units with batch
-normalisation.  The picture shows how the entropies of the predictions are distributed,
-for digits, for digits turned by 90 degrees and for noise.
+normalisation.  A cell is the mean over the seeds and its standard error.  The picture
+shows how the entropies of the predictions are distributed, for digits, for digits
+turned by 90 degrees and for noise, with the last seed.
 """
 
 import argparse
 import time
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,8 @@ from skuq.metrics import expected_calibration_error, log_loss
 from skuq.uncertainty import entropy
 
 MEMBERS = 5
+HEADER = ("model", "error %", "NLL", "ECE %")
+DIGITS = (2, 4, 2, 3, 3, 3)  # of the mean of each figure after the point
 
 
 def main():
@@ -33,6 +37,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, help="folder of mnist_*.npz")
     parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--picture", help="file to draw the entropies to")
     options = parser.parse_args()
     print_setting(("torch", "skorch", "scikit-learn"))
@@ -42,22 +47,20 @@ def main():
         "turned": np.rot90(X_test, axes=(1, 2)).copy(),
         "noise": np.random.default_rng(0).random(X_test.shape, dtype=np.float32),
     }
-    rows, entropies = [("model", "error %", "NLL", "ECE %", *inputs, "s")], {}
-    for name, model in models(options.epochs).items():
-        start = time.perf_counter()
-        model.fit(X, y)
-        seconds = time.perf_counter() - start
-        probas = {key: model.predict_proba(x) for key, x in inputs.items()}
-        entropies[name] = {key: entropy(p) for key, p in probas.items()}
-        rows.append(
-            (
-                *(name, *scores(y_test, probas["digits"])),
-                *(f"{e.mean():.4f}" for e in entropies[name].values()),
-                f"{seconds:.0f}",
-            )
-        )
+    figures, entropies = defaultdict(list), {}
+    for seed in range(options.seeds):
+        for name, model in models(options.epochs, seed).items():
+            start = time.perf_counter()
+            model.fit(X, y)
+            seconds = time.perf_counter() - start
+            probas = {key: model.predict_proba(x) for key, x in inputs.items()}
+            entropies[name] = {key: entropy(p) for key, p in probas.items()}
+            doubts = [unsure.mean() for unsure in entropies[name].values()]
+            own = [*scores(y_test, probas["digits"]), *doubts, seconds]
+            figures[name].append(own)
+            print(f"  seed {seed}, {name} done", flush=True)
     print("entropies in nats, mean over samples")
-    print_columns(rows)
+    print_columns([(*HEADER, *inputs, "s"), *map(row, figures, figures.values())])
     if options.picture:
         draw(entropies, options.picture)
 
@@ -70,13 +73,13 @@ def load(folder, part):
     return images, labels.astype(np.int64)
 
 
-def models(epochs):
+def models(epochs, seed):
     """A single net, Monte Carlo dropout, and ensembles."""
     net = net_of(0.0, epochs)
-    shared = {"n_estimators": MEMBERS, "random_state": 0}
+    shared = {"n_estimators": MEMBERS, "random_state": seed}
     return {
-        "single net": EnsembleClassifier(net, n_estimators=1, random_state=0),
-        "MC dropout": MCDropoutWrapper(net_of(0.1, epochs), random_state=0),
+        "single net": EnsembleClassifier(net, n_estimators=1, random_state=seed),
+        "MC dropout": MCDropoutWrapper(net_of(0.1, epochs), random_state=seed),
         "ensemble": EnsembleClassifier(net, **shared),
         "ensemble, adversarial": EnsembleClassifier(net, adversarial=True, **shared),
     }
@@ -109,10 +112,27 @@ def digits_mlp(p):
 
 
 def scores(y, proba):
-    """Error, log loss and calibration error, as text."""
+    """Error and calibration error in percent, and log loss between them."""
     error = 100 * (proba.argmax(axis=1) != y).mean()
-    calibration = 100 * expected_calibration_error(y, proba)
-    return f"{error:.2f}", f"{log_loss(y, proba):.4f}", f"{calibration:.2f}"
+    return error, log_loss(y, proba), 100 * expected_calibration_error(y, proba)
+
+
+def row(name, seeds):
+    """The cells of a line: mean and standard error over the seeds, seconds without."""
+    *columns, seconds = zip(*seeds, strict=True)
+    return (
+        name,
+        *map(mean_and_error, columns, DIGITS),
+        f"{np.mean(seconds):.0f}",
+    )
+
+
+def mean_and_error(values, digits):
+    """As text; of one value there is no error."""
+    mean, n = np.mean(values), len(values)
+    if n == 1:
+        return f"{mean:.{digits}f}"
+    return f"{mean:.{digits}f} ± {np.std(values, ddof=1) / np.sqrt(n):.{digits}f}"
 
 
 def draw(entropies, path):

@@ -40,7 +40,8 @@ def main():
     print(f"{options.epochs} epochs in {time.perf_counter() - start:.0f} s")
 
     def line(name, model):
-        return name, *scores(y_test, model.predict_proba(X_test))
+        error, loss, calibration = scores(y_test, model.predict_proba(X_test))
+        return name, f"{error:.2f}", f"{loss:.4f}", f"{calibration:.2f}"
 
     means = copy.deepcopy(model).set_params(n_samples=0)
     lines = [("weights", "error %", "NLL", "ECE %")]

@@ -197,7 +197,7 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, help="folder of the arrays")
     parser.add_argument("--sets", nargs="+", choices=SETS, default=["camvid"])
-    parser.add_argument("--epochs", type=int, default=90)
+    parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--members", type=int, default=3, help="of the ensemble")
     cache = Path(tempfile.gettempdir(), "skuq-segmentation")
     parser.add_argument("--cache", default=cache, help="folder of trained networks")
