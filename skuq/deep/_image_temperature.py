@@ -106,16 +106,16 @@ class ImageTemperatureScaler(MapTemperatureScaler):
     >>> import numpy as np
     >>> from skuq.datasets import make_logits
     >>> from skuq.deep import ImageTemperatureScaler
-    >>> logits, y = make_logits(24, 4, spatial=(16, 16), temperature=1, random_state=0)
+    >>> logits, y = make_logits(48, 4, spatial=(16, 16), temperature=1, random_state=0)
     >>> logits[::2] *= 3
-    >>> image = np.full((24, 16, 16), 200)
+    >>> image = np.full((48, 16, 16), 200)
     >>> image[::2] = 100
     >>> scaler = ImageTemperatureScaler(random_state=0).fit(logits, y, image)
     >>> T = scaler.temperature_map(logits, image)
     >>> T.shape
-    (24, 16, 16)
+    (48, 16, 16)
     >>> print(T[:4, 0, 0].round(1))
-    [3. 1. 3. 1.]
+    [3.1 1.  3.1 1. ]
     """
 
     _per_image = True
