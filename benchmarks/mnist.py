@@ -141,11 +141,12 @@ def draw(entropies, path):
 
     figure = Figure(figsize=(12, 3.5), layout="constrained")
     kinds = list(next(iter(entropies.values())))
-    for axes, kind in zip(figure.subplots(1, len(kinds)), kinds, strict=True):
+    panels = figure.subplots(1, len(kinds))
+    for axes, kind in zip(panels, kinds, strict=True):
         for name, found in entropies.items():
             axes.hist(found[kind], bins=50, histtype="step", density=True, label=name)
         axes.set(title=kind, xlabel="entropy (nats)", yscale="log")
-    axes.legend()
+    panels[0].legend()
     figure.savefig(path)
 
 
