@@ -26,9 +26,9 @@ class ImageTemperatureScaler(MapTemperatureScaler):
         Distance of the pixels that a convolution sees.
     alpha : float, default=1.0
         Strength of the penalty ``alpha / 2 * sum(w**2)`` on the weights of the network,
-        which is added to the sum over images of their mean log loss: it fades with more
-        images, not with more pixels, of which neighbours say nearly the same.  0 is
-        none.
+        which is added to the mean log loss of all pixels times the number of images: it
+        fades with more images, not with more pixels, of which neighbours say nearly the
+        same.  0 is none.
     lr : float, default=0.01
         First learning rate of Adam, which falls to 0 along a cosine.
     max_epochs : int, default=50

@@ -256,6 +256,22 @@ def test_finer_pixels_do_not_weaken_the_penalty(scaler):
     assert np.abs(free.temperature_map(z, image) / T - 1).max() > 0.02
 
 
+@scalers
+def test_twice_the_images_bear_twice_the_penalty(scaler):
+    once = mixed(6)
+    twice = [np.concatenate([maps, maps]) for maps in once]
+    options = {"validation_fraction": None, **QUICK}
+    z, _, image = once
+    T, T_twice, T_weaker = (
+        scaler(alpha=alpha, batch_size=len(maps[0]), **options)
+        .fit(*maps)
+        .temperature_map(z, image)
+        for alpha, maps in ((20, once), (40, twice), (20, twice))
+    )
+    np.testing.assert_allclose(T_twice, T, rtol=1e-5)
+    assert np.abs(T_weaker / T - 1).max() > 1e-3
+
+
 def test_progress_is_shown_on_request_only(capsys):
     z, y, _ = mixed(2)
     LocalTemperatureScaler(max_epochs=2).fit(z, y)
