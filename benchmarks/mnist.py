@@ -5,9 +5,14 @@ Run it with::
     python -m benchmarks.mnist --data DIR [--epochs N] [--seeds N] [--picture FILE]
 
 The network of Lakshminarayanan et al. 2017: three layers of 200 units with batch
-normalisation.  A cell is the mean over the seeds and its standard error.  The picture
-shows how the entropies of the predictions are distributed, for digits, for digits
-turned by 90 degrees and for noise, with the last seed.
+normalisation.  Of 3 to 10 epochs, a single net trained on 50,000 digits has the least
+log loss on the other 10,000 of the training set after 5, which is the default.  Longer
+training makes all of them surer than right: after 10 epochs averaging five nets does
+not undo as much of it as dropout does.
+
+A cell is the mean over the seeds and its standard error.  The picture shows how the
+entropies of the predictions are distributed, for digits, for digits turned by 90
+degrees and for noise, with the last seed.
 """
 
 import argparse
@@ -36,8 +41,8 @@ def main():
     """Train, print the table, draw the picture."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, help="folder of mnist_*.npz")
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--picture", help="file to draw the entropies to")
     options = parser.parse_args()
     print_setting(("torch", "skorch", "scikit-learn"))
