@@ -3,10 +3,12 @@
 Run it with::
 
     python -m benchmarks.uci --method ensemble --data DIR [--sets NAME ...] [--splits N]
+                             [--seeds N]
 
 ``DIR/uci/NAME.npz`` holds a set and its official splits.  A line for each set gives the
-mean and the standard deviation over the splits, and what the paper printed.  Methods
-are the modules of ``benchmarks/uci_methods``.
+mean and the standard deviation over the splits, each of them trained with so many
+seeds, and what the paper printed.  Methods are the modules of
+``benchmarks/uci_methods``.
 """
 
 import argparse
@@ -38,14 +40,14 @@ def main():
 def report(method, name, options):
     """Print the line of one set."""
     start = time.perf_counter()
-    splits = load_splits(options.data, name, options.splits)
+    splits = load_splits(options.data, name, options.splits, options.seeds)
     scores = [method.score(split) for split in splits]
     seconds = time.perf_counter() - start
     cells = [
         cell(key, [s[key] for s in scores], method.PAPER.get(name, {}).get(key))
         for key in scores[0]
     ]
-    rest = f"{len(scores)} splits  {seconds:.0f} s"
+    rest = f"{len(scores)} trainings  {seconds:.0f} s"
     print(f"{name:9s} {'  '.join(cells)}  {rest}", flush=True)
 
 
@@ -67,6 +69,7 @@ def parse():
     parser.add_argument("--data", required=True, help="folder that holds uci/NAME.npz")
     parser.add_argument("--sets", nargs="+", metavar="NAME", help="default: all there")
     parser.add_argument("--splits", type=int, metavar="N", help="default: all")
+    parser.add_argument("--seeds", type=int, default=1, help="trainings of a split")
     return parser.parse_args()
 
 

@@ -25,7 +25,7 @@ def training(split, weight_decay=0.0):
             "callbacks": [("schedule", schedule)],
             "optimizer__weight_decay": weight_decay,
         },
-        "random_state": split.number,
+        "random_state": split.seed,
     }
 
 

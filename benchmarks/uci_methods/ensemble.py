@@ -43,7 +43,7 @@ def ensemble(split, **options):
     module = nn.Sequential(
         nn.Linear(split.X.shape[1], n_hidden), nn.ReLU(), nn.Linear(n_hidden, 2)
     )
-    return EnsembleRegressor(module, random_state=split.number, **options)
+    return EnsembleRegressor(module, random_state=split.seed, **options)
 
 
 def scores(model, X, y):

@@ -43,7 +43,7 @@ def chosen(split):
     """
     X, _ = ensemble.standardised(split)
     X, X_held, y, y_held = train_test_split(
-        X, split.y, test_size=0.1, random_state=split.number
+        X, split.y, test_size=0.1, random_state=split.seed
     )
     without, *found = (
         losses(trained(split, size, X, y), X_held, y_held) for size in (0, *SIZES)

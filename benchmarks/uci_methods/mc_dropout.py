@@ -85,13 +85,13 @@ def models(split, X, y, rates, tau):
         decay=decay,
         n_steps=N_STEPS,
         batch_size=int(np.clip(len(X) // 64, 128, 512)),
-        seed=split.number,
+        seed=split.seed,
     )
     return [
         MCDropoutWrapper(
             TorchModuleRegressor(net, batch_size=len(X)),
             n_samples=DRAWS_TO_CHOOSE,
-            random_state=split.number,
+            random_state=split.seed,
         )
         for net in nets
     ]
