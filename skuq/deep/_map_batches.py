@@ -1,6 +1,6 @@
 """Maps of scores with labels and images, as tensors a few samples at a time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ from skuq._core._arrays import (
     array_namespace,
     device,
     is_torch_array,
+    to_library_of,
     to_numpy,
     to_real_floating,
 )
@@ -59,6 +60,16 @@ class MapBatches:
             void = codes == table.void
             codes, weight = codes.masked_fill(void, 0), weight.masked_fill(void, 0)
         return MapBatch(scores, image, codes, weight)
+
+    def table_of(self, index: np.ndarray) -> ScoreTable:
+        """The table with weight 0 for all samples but those of `index`."""
+        scores, weight = self.table.scores, self.table.weight
+        counts = np.zeros(self.table.n_samples)
+        counts[index] = 1
+        kept = to_library_of(counts, scores)
+        if weight is not None:
+            kept = weight * (kept if weight.ndim == 1 else kept[:, None, None])
+        return replace(self.table, weight=kept)
 
     def masses(self, batch_size: int) -> np.ndarray:
         """The sum of the weights of each sample."""

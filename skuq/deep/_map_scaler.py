@@ -21,7 +21,13 @@ from skuq._core._temperature import Outcome, fit_temperature, moments
 from skuq._core._temperature_warnings import warn_of_outcome, warn_of_zeros
 from skuq.base import BaseCalibrator
 from skuq.deep._map_batches import ImageStatistics, MapBatches, image_of, tensor_of
-from skuq.deep._temperature_training import Plan, mean_loss, train_tree
+from skuq.deep._temperature_training import (
+    Plan,
+    folds_of,
+    mean_loss,
+    train_across,
+    train_tree,
+)
 from skuq.deep._torch_base import device_named
 from skuq.deep._training import check_count, seeded, seeds
 from skuq.exceptions import InputError
@@ -67,7 +73,9 @@ class MapTemperatureScaler(BaseCalibrator):
         self.verbose = verbose
         self.random_state = random_state
 
-    def fit(self, X, y, image=None, sample_weight=None):  # type: ignore[override]
+    def fit(  # type: ignore[override]
+        self, X, y, image=None, sample_weight=None, groups=None
+    ):
         """Fit to the maps of held-out images.
 
         Parameters
@@ -84,6 +92,11 @@ class MapTemperatureScaler(BaseCalibrator):
         sample_weight : array-like of shape (n_samples,) or \
                 (n_samples, height, width), default=None
             Weights, at least 0.
+        groups : array-like of shape (n_samples,), default=None
+            The film, device or hospital of each image, of at least two.  Then training
+            stops where it no longer helps images of a group that it has not seen, and
+            does not begin where it never does; this takes the place of
+            `validation_fraction`.
 
         Returns
         -------
@@ -94,8 +107,8 @@ class MapTemperatureScaler(BaseCalibrator):
         ------
         skuq.exceptions.InputError
             A ``ValueError``: for scores that are no maps or not finite, images of
-            another size than the scores, and labels that fit neither the columns nor
-            `classes`.
+            another size than the scores, labels that fit neither the columns nor
+            `classes`, and fewer than two groups.
         """
         self._check_parameters()
         scores, y = self._labelled(X, y)
@@ -106,15 +119,13 @@ class MapTemperatureScaler(BaseCalibrator):
         table = self._encoded(scores, y, sample_weight, classes)
         kind = resolve_kind(table, self.input)
         self.n_channels_ = 0 if image is None else int(image.shape[1])
-        self._learn(table, kind, image)
+        self._learn(table, kind, image, _as_groups(groups, table.n_samples))
         return self._remember(classes, kind, n_columns)
 
-    def _learn(self, table, kind, image):
+    def _learn(self, table, kind, image, groups):
         name = type(self).__name__
         warn_of_zeros(table, kind, name, stacklevel=3)
-        fit = fit_temperature(
-            table, kind, max_iter=MAX_ITER, tol=TOL, presample=PRESAMPLE
-        )
+        fit = _one_temperature(table, kind)
         warn_of_outcome(fit, name, max_iter=MAX_ITER, stacklevel=3)
         self.temperature_ = fit.temperature
         place = torch.device(device_named(self.device))
@@ -122,14 +133,30 @@ class MapTemperatureScaler(BaseCalibrator):
         masses = batches.masses(self.batch_size)
         index = np.flatnonzero(masses)
         weight_seed, order_seed = seeds(self.random_state, 2)
-        with seeded(weight_seed, place):
-            tree = self._tree(table, kind, image, index)
-        module = LocalTemperatureCalibration(
-            tree, self.temperature_, per_image=self._per_image, input=kind
-        ).to(place)
-        plan = self._plan(trains=fit.outcome is Outcome.FOUND)
-        rng = np.random.default_rng(order_seed)
-        self.history_, self.best_epoch_ = train_tree(module, batches, masses, plan, rng)
+
+        def made(part):
+            own = fit
+            if len(part) < len(index):
+                own = _one_temperature(batches.table_of(part), kind)
+            with seeded(weight_seed, place):
+                tree = self._tree(table, kind, image, part)
+            return LocalTemperatureCalibration(
+                tree, own.temperature, per_image=self._per_image, input=kind
+            ).to(place)
+
+        training = {
+            "batches": batches,
+            "masses": masses,
+            "plan": self._plan(trains=fit.outcome is Outcome.FOUND),
+            "rng": np.random.default_rng(order_seed),
+        }
+        if groups is None:
+            module = made(index)
+            course = train_tree(module, **training)
+        else:
+            folds = folds_of(groups, index)
+            module, course = train_across(made, folds=folds, **training)
+        self.history_, self.best_epoch_ = course
         self.loss_ = mean_loss(module, batches, index, self.batch_size)
         self.module_ = module.eval().requires_grad_(False).cpu()
 
@@ -313,6 +340,23 @@ class MapTemperatureScaler(BaseCalibrator):
             raise InputError(
                 f"validation_fraction must be in (0, 1) or None, got {share!r}."
             )
+
+
+def _one_temperature(table, kind):
+    return fit_temperature(table, kind, max_iter=MAX_ITER, tol=TOL, presample=PRESAMPLE)
+
+
+def _as_groups(groups, n_samples):
+    """A group for each sample, or None."""
+    if groups is None:
+        return None
+    groups = np.asarray(groups)
+    if groups.shape != (n_samples,):
+        raise InputError(
+            f"groups has shape {groups.shape}: expected ({n_samples},), a group for "
+            "each image."
+        )
+    return groups
 
 
 def _check_maps(scores):

@@ -1,15 +1,20 @@
 """Adam on the log loss of maps, from a start that the end is never worse than."""
 
 from copy import deepcopy
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from sklearn.model_selection import GroupKFold
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import CosineAnnealingLR
 from tqdm import tqdm
 
 from skuq.deep._map_batches import chunks
+from skuq.exceptions import InputError
+
+MOST_FOLDS = 5  # trainings beside that of all images
 
 
 class Plan(NamedTuple):
@@ -38,14 +43,74 @@ def train_tree(calibration, batches, masses, plan, rng):
     """
     index = np.flatnonzero(masses)
     train, held_out = split_images(index, plan.validation_fraction, rng)
+    tree, size = calibration.tree, plan.batch_size
+    history = [mean_loss(calibration, batches, held_out, size)]
+    start = kept = deepcopy(tree.state_dict())
+    best = 0
+    for epoch in epochs(calibration, batches, masses, train, plan, rng):
+        history.append(mean_loss(calibration, batches, held_out, size))
+        if history[-1] < history[best]:
+            best, kept = epoch, deepcopy(tree.state_dict())
+    if best and not _better(kept, start, calibration, batches, index, plan):
+        best, kept = 0, start
+    tree.load_state_dict(kept)
+    return Course(np.array(history), best)
+
+
+def train_across(made, batches, masses, folds, plan, rng):
+    """A calibration trained for as long as it helps images of other groups.
+
+    Each of `folds`, pairs of images to train on and of images held out, trains one of
+    its own.  The epoch of the least log loss of all images held out is that at which
+    the last one, of all images, stops; it stays at its start where it is worse than
+    that over all images.
+
+    Parameters
+    ----------
+    made : callable
+        Gives a calibration that was fitted to some images, before its tree is trained.
+    batches, masses, plan, rng
+        As of `train_tree`.
+    folds : list of tuple of two arrays
+        Numbers of the images, none of mass 0.
+
+    Returns
+    -------
+    calibration : LocalTemperatureCalibration
+        The trained one.
+    course : Course
+        With the mean losses of the images held out.
+    """
+    total, size = np.zeros(plan.epochs + 1), plan.batch_size
+    for train, held_out in folds:
+        calibration = made(train)
+        losses = [mean_loss(calibration, batches, held_out, size)]
+        for _ in epochs(calibration, batches, masses, train, plan, rng):
+            losses.append(mean_loss(calibration, batches, held_out, size))
+        total += masses[held_out].sum() * np.array(losses)
+    index = np.flatnonzero(masses)
+    history = total / sum(masses[held_out].sum() for _, held_out in folds)
+    best = int(history.argmin())
+    calibration = made(index)
+    start = deepcopy(calibration.tree.state_dict())
+    for _ in islice(epochs(calibration, batches, masses, index, plan, rng), best):
+        pass
+    state = deepcopy(calibration.tree.state_dict())
+    if best and not _better(state, start, calibration, batches, index, plan):
+        best, state = 0, start
+    calibration.tree.load_state_dict(state)
+    return calibration, Course(history, best)
+
+
+def epochs(calibration, batches, masses, train, plan, rng):
+    """Train on the images `train`; yields the number of each epoch after it."""
     tree = calibration.tree
     optimizer = torch.optim.Adam(tree.parameters(), lr=plan.lr)
     schedule = CosineAnnealingLR(optimizer, T_max=max(1, plan.epochs))
-    history = [mean_loss(calibration, batches, held_out, plan.batch_size)]
-    start = kept = deepcopy(tree.state_dict())
-    best, mass, epochs = 0, float(masses[train].sum()), range(1, plan.epochs + 1)
+    mass = float(masses[train].sum())
+    numbers = range(1, plan.epochs + 1)
     for epoch in tqdm(
-        epochs, disable=not plan.verbose, unit="epoch", desc="Temperatures"
+        numbers, disable=not plan.verbose, unit="epoch", desc="Temperatures"
     ):
         for part in chunks(rng.permutation(train), plan.batch_size):
             share = len(part) / len(train)
@@ -56,13 +121,7 @@ def train_tree(calibration, batches, masses, plan, rng):
                 (loss + penalty).backward()
             optimizer.step()
         schedule.step()
-        history.append(mean_loss(calibration, batches, held_out, plan.batch_size))
-        if history[-1] < history[best]:
-            best, kept = epoch, deepcopy(tree.state_dict())
-    if best and not _better(kept, start, calibration, batches, index, plan):
-        best, kept = 0, start
-    tree.load_state_dict(kept)
-    return Course(np.array(history), best)
+        yield epoch
 
 
 def _better(state, other, calibration, batches, index, plan):
@@ -108,3 +167,22 @@ def split_images(index, selection, rng):
     first = rng.integers(len(index) - n_held_out + 1)
     held_out = np.arange(first, first + n_held_out)
     return np.delete(index, held_out), index[held_out]
+
+
+def folds_of(groups, index):
+    """Pairs of samples of `index` to train on and to hold out, whole groups at a time.
+
+    Raises
+    ------
+    InputError
+        If there is one group.
+    """
+    own = groups[index]
+    n_groups = len(np.unique(own))
+    if n_groups < 2:
+        raise InputError(
+            f"groups must tell at least 2 groups apart, got {n_groups} among the "
+            "images with labels: leave groups out, which holds out a stretch of them."
+        )
+    splitter = GroupKFold(n_splits=min(MOST_FOLDS, n_groups))
+    return [(index[a], index[b]) for a, b in splitter.split(own, groups=own)]
