@@ -1,4 +1,10 @@
-"""Scenes for ``benchmarks.segmentation``: to train on, to choose by, to judge."""
+"""Scenes for ``benchmarks.segmentation``: to train on, to choose by, to judge.
+
+The official validation frames of CamVid are seven seconds of a film of which 204 other
+frames are for training, while most test frames are of a film that is not: a network is
+surer of the first, and more often right.  So the film 0006R0, official training frames
+too, is not trained on here but chosen by, with the validation frames.
+"""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -8,6 +14,7 @@ import numpy as np
 from skuq.datasets import load_maps
 
 SETS = ("camvid", "isbi")
+HELD_OUT = "0006R0"  # film of CamVid
 VOID = 255  # where a set has no void pixels
 CROP = 256  # pixels, of membranes: quarters of a slice
 STRETCH = 13  # frames
@@ -22,7 +29,10 @@ class Part(NamedTuple):
 
 
 class Scenes(NamedTuple):
-    """A set in three parts; ``void`` is the label of pixels that do not count."""
+    """A set in three parts; ``void`` is the label of pixels that do not count.
+
+    ``sources`` are the films of the images to choose by, or None.
+    """
 
     name: str
     n_classes: int
@@ -30,6 +40,7 @@ class Scenes(NamedTuple):
     train: Part
     val: Part
     test: Part
+    sources: np.ndarray | None = None
 
 
 def load_scenes(folder, name):
@@ -40,20 +51,34 @@ def load_scenes(folder, name):
 def by_stretches(scenes):
     """Every second stretch of the test images to choose by, the others to judge."""
     odd = np.arange(len(scenes.test.y)) // STRETCH % 2 == 1
-    val, test = (
-        Part(scenes.test.images[which], scenes.test.y[which]) for which in (~odd, odd)
-    )
-    return scenes._replace(val=val, test=test)
+    val, test = (_those(scenes.test, which) for which in (~odd, odd))
+    return scenes._replace(val=val, test=test, sources=None)
 
 
 def _camvid(folder):
-    parts = [
-        load_maps(folder / f"camvid_120x160_{part}.npz")
-        for part in ("train", "val", "test")
-    ]
-    n_classes = len(parts[0].classes)
-    void = parts[0].ignore_index
-    return Scenes("camvid", n_classes, void, *(Part(p.images, p.y) for p in parts))
+    files = [folder / f"camvid_120x160_{part}.npz" for part in ("train", "val", "test")]
+    maps = [load_maps(file) for file in files]
+    train, val, test = (Part(m.images, m.y) for m in maps)
+    out = _films(files[0]) == HELD_OUT
+    return Scenes(
+        "camvid",
+        n_classes=len(maps[0].classes),
+        void=maps[0].ignore_index,
+        train=_those(train, ~out),
+        val=Part(*map(np.concatenate, zip(val, _those(train, out), strict=True))),
+        test=test,
+        sources=np.concatenate([_films(files[1]), _films(files[0])[out]]),
+    )
+
+
+def _those(part, which):
+    return Part(part.images[which], part.y[which])
+
+
+def _films(path):
+    """The film of each frame, from names such as 0006R0_f00930."""
+    with np.load(path) as file:
+        return np.array([name.split("_")[0] for name in file["names"]])
 
 
 def _membranes(folder):

@@ -15,9 +15,12 @@ patches of each image, and the mean over images one by one.  The overlap (U-E) i
 pooled, where the uncertainty exceeds what is best on the validation images.  The
 interval of 95 % beside it is that of the mean difference per image from the entropy of
 the plain network.  "NLL of val" is on the validation images, from which temperatures
-are learned.  The validation frames of CamVid are another film than the test frames;
-``--same-film`` chooses by every second stretch of the test frames instead, and judges
-by the others.
+are learned.
+
+CamVid is chosen by two films, one of which the network does not know, and temperatures
+of pixels and images must hold for the film that they were not trained on.  Most test
+frames are of a third film; ``--same-film`` chooses by every second stretch of the test
+frames instead, and judges by the others.
 """
 
 import argparse
@@ -143,9 +146,10 @@ def methods(models, scenes):
         ("image temperature", ImageTemperatureScaler(ignore_index=void), True),
         ("local temperature", LocalTemperatureScaler(ignore_index=void), True),
     ):
-        options = {"image": scenes.val.images} if sees else {}
+        options = {}
         if sees:
             scaler.set_params(input="logit", random_state=0)
+            options = {"image": scenes.val.images, "groups": scenes.sources}
         scaler.fit(logits, scenes.val.y, **options)
         found[name] = by_temperature(model, scaler, sees)
     draws = MCDropoutWrapper(model, n_samples=DRAWS, random_state=0)
@@ -197,7 +201,7 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, help="folder of the arrays")
     parser.add_argument("--sets", nargs="+", choices=SETS, default=["camvid"])
-    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--epochs", type=int, default=80)
     parser.add_argument("--members", type=int, default=3, help="of the ensemble")
     cache = Path(tempfile.gettempdir(), "skuq-segmentation")
     parser.add_argument("--cache", default=cache, help="folder of trained networks")

@@ -38,7 +38,7 @@ class ImageTemperatureScaler(MapTemperatureScaler):
     validation_fraction : float in (0, 1) or None, default=0.1
         Share of the images that tell the best epoch and are not trained on: a stretch
         of neighbours, since frames of a film are alike, of at least one image if there
-        are two.  None takes all images for both.
+        are two.  None takes all images for both.  Not used with `groups` in `fit`.
     device : str, default="cpu"
         Where to run: "cpu", "cuda", or "auto", a GPU if there is one.  Scores on a GPU
         are predicted there in any case.
