@@ -64,7 +64,7 @@ class MapBatches:
     def table_of(self, index: np.ndarray) -> ScoreTable:
         """The table with weight 0 for all samples but those of `index`."""
         scores, weight = self.table.scores, self.table.weight
-        counts = np.zeros(self.table.n_samples)
+        counts = np.zeros(self.table.n_samples, dtype=np.float32)
         counts[index] = 1
         kept = to_library_of(counts, scores)
         if weight is not None:

@@ -51,9 +51,7 @@ def train_tree(calibration, batches, masses, plan, rng):
         history.append(mean_loss(calibration, batches, held_out, size))
         if history[-1] < history[best]:
             best, kept = epoch, deepcopy(tree.state_dict())
-    if best and not _better(kept, start, calibration, batches, index, plan):
-        best, kept = 0, start
-    tree.load_state_dict(kept)
+    best = _settle(calibration, best, kept, start, batches, index, plan)
     return Course(np.array(history), best)
 
 
@@ -96,9 +94,7 @@ def train_across(made, batches, masses, folds, plan, rng):
     for _ in islice(epochs(calibration, batches, masses, index, plan, rng), best):
         pass
     state = deepcopy(calibration.tree.state_dict())
-    if best and not _better(state, start, calibration, batches, index, plan):
-        best, state = 0, start
-    calibration.tree.load_state_dict(state)
+    best = _settle(calibration, best, state, start, batches, index, plan)
     return calibration, Course(history, best)
 
 
@@ -122,6 +118,17 @@ def epochs(calibration, batches, masses, train, plan, rng):
             optimizer.step()
         schedule.step()
         yield epoch
+
+
+def _settle(calibration, best, state, start, batches, index, plan):
+    """Leave the tree in its state of the epoch `best`, or at the start; says in which.
+
+    At the start where that has the lower loss over all images.
+    """
+    if best and not _better(state, start, calibration, batches, index, plan):
+        best, state = 0, start
+    calibration.tree.load_state_dict(state)
+    return best
 
 
 def _better(state, other, calibration, batches, index, plan):

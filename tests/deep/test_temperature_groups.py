@@ -89,6 +89,16 @@ def test_it_ends_no_worse_than_one_temperature_and_by_its_seed(scaler):
     np.testing.assert_allclose(*(fit.history_ for fit in fits), rtol=1e-6)
 
 
+@scalers
+def test_a_training_that_goes_astray_leaves_temperature_scaling(scaler):
+    z, y, image, films = two_films(agree=True, n=2)
+    fit = scaler(lr=1e6, max_epochs=2, random_state=0).fit(z, y, image, groups=films)
+    single = TemperatureScaler().fit(z, y).temperature_
+    assert fit.best_epoch_ == 0
+    assert not (fit.history_[1:] < fit.history_[0]).any()
+    np.testing.assert_allclose(fit.temperature_map(z, image), single, 1e-6)
+
+
 def test_images_of_a_group_are_held_out_together_and_in_at_most_five_folds():
     index, groups = np.arange(2, 22), np.arange(24) // 3
     folds = folds_of(groups, index)
