@@ -165,7 +165,7 @@ def bare_loop(module, data, m):
 
 
 def torchensemble(module, data, m):
-    """Ensemble-Pytorch."""
+    """Ensemble-Pytorch, which wants an instance: members start from the same weights."""
     from torchensemble import VotingClassifier
 
     X, y, X_test = map(torch.as_tensor, data[:3])
@@ -175,7 +175,7 @@ def torchensemble(module, data, m):
 
     def run():
         torch.manual_seed(0)
-        model = VotingClassifier(module, m, cuda=False)
+        model = VotingClassifier(estimator=module(), n_estimators=m, cuda=False)
         model.set_optimizer("Adam", lr=RATE)
         model.fit(loader, epochs=EPOCHS, save_model=False)
         return model.predict(X_test).numpy()
