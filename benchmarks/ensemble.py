@@ -165,7 +165,7 @@ def bare_loop(module, data, m):
 
 
 def torchensemble(module, data, m):
-    """Ensemble-Pytorch, which wants an instance: members start from the same weights."""
+    """Ensemble-Pytorch, which copies an instance: all members start alike."""
     from torchensemble import VotingClassifier
 
     X, y, X_test = map(torch.as_tensor, data[:3])
