@@ -70,7 +70,7 @@ def train_across(made, batches, masses, folds, plan, rng):
     batches, masses, plan, rng
         As of `train_tree`.
     folds : list of tuple of two arrays
-        Numbers of the images, none of mass 0.
+        Numbers of the images, those of mass above 0; each is held out once.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def train_across(made, batches, masses, folds, plan, rng):
             losses.append(mean_loss(calibration, batches, held_out, size))
         total += masses[held_out].sum() * np.array(losses)
     index = np.flatnonzero(masses)
-    history = total / sum(masses[held_out].sum() for _, held_out in folds)
+    history = total / masses.sum()  # each image is held out once
     best = int(history.argmin())
     calibration = made(index)
     start = deepcopy(calibration.tree.state_dict())
