@@ -49,9 +49,15 @@ def ensemble(split, **options):
 def scores(model, X, y):
     """The scores of a fitted ensemble on test rows."""
     mean, std = model.predict(X, return_std=True)
-    members = [
-        gaussian_scores(y, member_mean, np.sqrt(variance))["NLL"]
-        for member_mean, variance in model.iter_members(X)
-    ]
-    alone = {"NLL of a member": float(np.mean(members))}
+    alone = {"NLL of a member": float(np.mean(losses_of_members(model, X, y)))}
     return gaussian_scores(y, mean, std) | alone
+
+
+def losses_of_members(model, X, y):
+    """The mean log loss of each member alone."""
+    return np.array(
+        [
+            gaussian_scores(y, mean, np.sqrt(variance))["NLL"]
+            for mean, variance in model.iter_members(X)
+        ]
+    )

@@ -63,8 +63,4 @@ def trained(split, size, X, y):
 def losses(model, X, y):
     """Log losses: of the ensemble for each row, and the mean of each member."""
     mean, std = model.predict(X, return_std=True)
-    members = [
-        -norm.logpdf(y, loc, np.sqrt(variance)).mean()
-        for loc, variance in model.iter_members(X)
-    ]
-    return -norm.logpdf(y, mean, std), np.array(members)
+    return -norm.logpdf(y, mean, std), ensemble.losses_of_members(model, X, y)
