@@ -2,8 +2,8 @@
 
 The official validation frames of CamVid are seven seconds of a film of which 204 other
 frames are for training, while most test frames are of a film that is not: a network is
-surer of the first, and more often right.  So the film 0006R0, official training frames
-too, is not trained on here but chosen by, with the validation frames.
+more often right on the first, and needs less calibration.  So the film 0006R0, official
+training frames too, is not trained on here but chosen by, with the validation frames.
 """
 
 from pathlib import Path

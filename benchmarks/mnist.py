@@ -6,9 +6,8 @@ Run it with::
 
 The network of Lakshminarayanan et al. 2017: three layers of 200 units with batch
 normalisation.  Of 3 to 10 epochs, a single net trained on 50,000 digits has the least
-log loss on the other 10,000 of the training set after 5, which is the default.  Longer
-training makes all of them surer than right: after 10 epochs averaging five nets does
-not undo as much of it as dropout does.
+log loss on the other 10,000 of the training set after 5, which is the default: longer
+training makes a net surer than right.
 
 A cell is the mean over the seeds and its standard error.  The picture shows how the
 entropies of the predictions are distributed, for digits, for digits turned by 90
