@@ -9,7 +9,9 @@ log-likelihood on samples that nobody was trained on.
 """
 
 import argparse
+import io
 import warnings
+from contextlib import redirect_stdout
 
 import numpy as np
 import torch
@@ -177,7 +179,8 @@ def torchensemble(module, data, m):
         torch.manual_seed(0)
         model = VotingClassifier(estimator=module(), n_estimators=m, cuda=False)
         model.set_optimizer("Adam", lr=RATE)
-        model.fit(loader, epochs=EPOCHS, save_model=False)
+        with redirect_stdout(io.StringIO()):  # it prints a line for each epoch
+            model.fit(loader, epochs=EPOCHS, save_model=False)
         return model.predict(X_test).numpy()
 
     return run

@@ -63,10 +63,15 @@ def linear_of_many(x, weight, bias):
 
 
 class _LinearOfMany(torch.autograd.Function):
-    """``x @ weight.mT + bias`` of each module, in layouts that need no copies."""
+    """``x @ weight.mT + bias`` of each module, in layouts that need no copies.
+
+    It comes after vmap, so that it needs no `setup_context`, which would cost a look at
+    the signature in every call.
+    """
 
     @staticmethod
-    def forward(x, weight, bias):
+    def forward(ctx, x, weight, bias):
+        ctx.save_for_backward(x, weight)
         if bias is None:
             return _product(x, weight.mT)
         if _is_small(x, weight.mT):
@@ -74,11 +79,6 @@ class _LinearOfMany(torch.autograd.Function):
                 [F.linear(*each) for each in zip(x, weight, bias, strict=True)]
             )
         return torch.baddbmm(bias[:, None], x, weight.mT)
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        x, weight, _ = inputs
-        ctx.save_for_backward(x, weight)
 
     @staticmethod
     def backward(ctx, gradient):
