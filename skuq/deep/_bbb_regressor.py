@@ -1,15 +1,18 @@
 """Bayes by Backprop for values."""
 
-import math
-
 import torch
 from sklearn.base import RegressorMixin
 from torch import nn
 
 from skuq.deep._bayes_by_backprop import BayesByBackprop
-from skuq.deep._noise import Gaussian, constant_std, mixture, regression_network
+from skuq.deep._noise import (
+    constant_std,
+    likelihood_of,
+    mixture,
+    regression_network,
+)
 from skuq.exceptions import InputError
-from skuq.nn import BetaNLLLoss, ConstantNoise, LogVarianceHead
+from skuq.nn import ConstantNoise, LogVarianceHead
 from skuq.uncertainty import RegressorMembersMixin
 
 
@@ -33,6 +36,10 @@ class BBBRegressor(RegressorMixin, BayesByBackprop, RegressorMembersMixin):
         each sample; or its standard deviation in the unit of the target, if it is
         known.  A `module` gives one number for each output, or, for "predicted", all
         means and then all log-variances.
+    likelihood : {"gaussian", "laplace", "student_t"}, default="gaussian"
+        Distribution of the noise; the heavier its tails, the less outliers count.
+    degrees_of_freedom : float, default=4.0
+        Of "student_t", above 2.
     prior : prior of `skuq.nn`, default=None
         `GaussianPrior`, `ScaleMixturePrior` or `LaplacePrior` of all weights; None is a
         Gaussian of standard deviation 1.
@@ -93,10 +100,9 @@ class BBBRegressor(RegressorMixin, BayesByBackprop, RegressorMembersMixin):
 
     Notes
     -----
-    The likelihood is Gaussian.  Targets are standardised inside; predictions and the
-    bound `elbo_` are in their own unit.  The prediction is that of the mixture of the
-    draws: its variance is the mean of the variances, the noise, plus the variance of
-    the means, the doubt [1]_.
+    Targets are standardised inside; predictions and the bound `elbo_` are in their own
+    unit.  The prediction is that of the mixture of the draws: its variance is the mean
+    of the variances, the noise, plus the variance of the means, the doubt [1]_.
 
     References
     ----------
@@ -120,6 +126,8 @@ class BBBRegressor(RegressorMixin, BayesByBackprop, RegressorMembersMixin):
         *,
         hidden_layer_sizes=(100,),
         noise="constant",
+        likelihood="gaussian",
+        degrees_of_freedom=4.0,
         prior=None,
         layers=None,
         weight_sampling="local",
@@ -141,6 +149,8 @@ class BBBRegressor(RegressorMixin, BayesByBackprop, RegressorMembersMixin):
         self.module = module
         self.hidden_layer_sizes = hidden_layer_sizes
         self.noise = noise
+        self.likelihood = likelihood
+        self.degrees_of_freedom = degrees_of_freedom
         self.prior = prior
         self.layers = layers
         self.weight_sampling = weight_sampling
@@ -170,10 +180,10 @@ class BBBRegressor(RegressorMixin, BayesByBackprop, RegressorMembersMixin):
         Returns
         -------
         distribution : torch.distributions.MixtureSameFamily
-            Of normal distributions, or a single one; its batch has the shape of the
-            target.
+            Of distributions of the noise, or a single one; its batch has the shape of
+            the target.
         """
-        return mixture(Gaussian().distribution, *self.predict_members(X))
+        return mixture(likelihood_of(self).distribution, *self.predict_members(X))
 
     @property
     def noise_std_(self):
@@ -185,9 +195,11 @@ class BBBRegressor(RegressorMixin, BayesByBackprop, RegressorMembersMixin):
         network, y, self._scale = regression_network(self, X, y, 1 + predicted)
         head = LogVarianceHead() if predicted else self._constant_noise()
         twin = nn.Sequential(self._twin(network), head)
-        # The loss leaves out a constant, and is that of standardised values.
-        constant = 0.5 * math.log(2 * math.pi) + self._scale.nats
-        return *self._sampled(twin, BetaNLLLoss(), y[0].size, constant), y
+        likelihood = likelihood_of(self)
+        # The loss may leave out a constant, and is that of standardised values.
+        constant = likelihood.left_out + self._scale.nats
+        loss = likelihood.loss(beta=0.0)
+        return *self._sampled(twin, loss, y[0].size, constant), y
 
     def _constant_noise(self):
         n_outputs = self._scale.n_outputs

@@ -3,6 +3,7 @@
 from math import log, pi
 
 import numpy as np
+import torch
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
@@ -19,9 +20,9 @@ def predictive_log_likelihood(estimator, X, y):
 
     Parameters
     ----------
-    estimator : MCDropoutWrapper
-        A regressor with `tau`, or on which `choose_tau` was called, or whose network
-        predicts its noise.
+    estimator : MCDropoutWrapper, HeteroscedasticRegressor or BBBRegressor
+        A regressor that has `predict_distribution`; or a wrapper with `tau`, or on
+        which `choose_tau` was called, or whose network predicts its noise.
     X : array-like of shape (n_samples, ...)
         Samples.
     y : array-like of shape (n_samples, *outputs)
@@ -47,6 +48,9 @@ def predictive_log_likelihood(estimator, X, y):
     that the network predicts is added to ``1 / tau``.  With few draws it is biased
     downwards: the paper takes ten thousand.
 
+    What `predict_distribution` gives has a density for each output, and their
+    logarithms are added up.
+
     References
     ----------
     .. [1] Y. Gal, Z. Ghahramani, "Dropout as a Bayesian approximation: representing
@@ -63,6 +67,8 @@ def predictive_log_likelihood(estimator, X, y):
     >>> predictive_log_likelihood(model, np.eye(4), np.ones(4)) < 0
     True
     """
+    if hasattr(estimator, "predict_distribution"):
+        return distribution_log_likelihood(estimator.predict_distribution(X), y)
     members, noise = estimator.predict_members(X), estimator.noise_variance_
     if isinstance(members, tuple):
         means, variances = members
@@ -76,9 +82,16 @@ def predictive_log_likelihood(estimator, X, y):
     return log_likelihood(errors, 1 / noise, np.size(y) / len(y))
 
 
+def distribution_log_likelihood(distribution, y):
+    """Mean log density of values, summed over outputs, under distributions of torch."""
+    y = _values(distribution.batch_shape, y)
+    densities = distribution.log_prob(torch.from_numpy(y))
+    return float(densities.reshape(len(y), -1).sum(1).mean())
+
+
 def squared_errors(members, y):
     """Squared errors `(n_draws, n_samples)`, summed over outputs."""
-    y, errors = _values(members, y), []
+    y, errors = _values(members.shape[1:], y), []
     for f in to_numpy(members):
         errors.append(((y - f) ** 2).reshape(len(y), -1).sum(1))
     return np.stack(errors)
@@ -86,7 +99,7 @@ def squared_errors(members, y):
 
 def stated_log_likelihood(means, variances, noise_variance, y):
     """Mean log density of values under members that state variances."""
-    y, densities = _values(means, y), []
+    y, densities = _values(means.shape[1:], y), []
     for f, variance in zip(means, variances, strict=True):
         variance = variance.astype(np.float64) + noise_variance
         density = -((y - f) ** 2 / variance + np.log(2 * pi * variance)) / 2
@@ -94,9 +107,9 @@ def stated_log_likelihood(means, variances, noise_variance, y):
     return float((logsumexp(densities, axis=0) - log(len(densities))).mean())
 
 
-def _values(members, y):
-    """Observed values in the shape of a member."""
-    y, shape = to_numpy(y).astype(np.float64), tuple(members.shape[1:])
+def _values(shape, y):
+    """Observed values in the shape of predictions."""
+    y, shape = to_numpy(y).astype(np.float64), tuple(shape)
     if y.size != np.prod(shape):
         raise InputError(f"y has shape {y.shape}, but predictions have {shape}.")
     return y.reshape(shape)

@@ -6,9 +6,13 @@ from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import Callback
 from torch import nn
 
-from skuq._core._checks import check_option
 from skuq.deep._dropout_draws import dropout_draws
-from skuq.deep._noise import LIKELIHOODS, constant_std, mixture, regression_network
+from skuq.deep._noise import (
+    constant_std,
+    likelihood_of,
+    mixture,
+    regression_network,
+)
 from skuq.deep._own_net import OwnNet
 from skuq.deep._training import check_count
 from skuq.nn import ConstantNoise, LogVarianceHead
@@ -187,7 +191,7 @@ class HeteroscedasticRegressor(RegressorMixin, OwnNet, RegressorMembersMixin):
             Its batch has the shape of the target; with several draws of dropout their
             `MixtureSameFamily`.
         """
-        return mixture(self._likelihood().distribution, *self.predict_members(X))
+        return mixture(likelihood_of(self).distribution, *self.predict_members(X))
 
     @property
     def module_(self):
@@ -200,12 +204,8 @@ class HeteroscedasticRegressor(RegressorMixin, OwnNet, RegressorMembersMixin):
         """Standard deviation of a constant noise; there is none if it is predicted."""
         return constant_std(self.module_, self._scale)
 
-    def _likelihood(self):
-        check_option("likelihood", self.likelihood, tuple(LIKELIHOODS))
-        return LIKELIHOODS[self.likelihood](self.degrees_of_freedom)
-
     def _built(self, X, y):
-        loss = WarmLoss(self._likelihood().loss(self.beta))
+        loss = WarmLoss(likelihood_of(self).loss(self.beta))
         n_per_output = 1 if self.homoscedastic else 2
         network, y, self._scale = regression_network(self, X, y, n_per_output)
         constant = ConstantNoise(self._scale.n_outputs)

@@ -1,7 +1,7 @@
 """Regression networks that state the noise of their target, and its distributions."""
 
 from dataclasses import dataclass
-from math import inf
+from math import inf, log, pi
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch.distributions import (
     StudentT,
 )
 
+from skuq._core._checks import check_option
 from skuq.deep._own_targets import values_and_scale
 from skuq.deep._training import targets
 from skuq.exceptions import InputError
@@ -67,9 +68,10 @@ class Gaussian:
     """The normal distribution: its loss, and as torch has it."""
 
     degrees_of_freedom: float = inf
+    left_out = 0.5 * log(2 * pi)  # what the loss lacks to be a log-likelihood
 
     def loss(self, beta):
-        """The loss, without a constant."""
+        """The loss, without `left_out`."""
         return BetaNLLLoss(beta)
 
     def distribution(self, mean, variance):
@@ -80,8 +82,10 @@ class Gaussian:
 class LaplaceNoise(Gaussian):
     """The Laplace distribution."""
 
+    left_out = 0.0
+
     def loss(self, beta):
-        """The loss."""
+        """The loss, which is complete."""
         return LaplaceNLLLoss(beta)
 
     def distribution(self, mean, variance):
@@ -92,8 +96,10 @@ class LaplaceNoise(Gaussian):
 class StudentTNoise(Gaussian):
     """Student's t."""
 
+    left_out = 0.0
+
     def loss(self, beta):
-        """The loss."""
+        """The loss, which is complete."""
         return StudentTNLLLoss(self.degrees_of_freedom, beta)
 
     def distribution(self, mean, variance):
@@ -107,3 +113,9 @@ LIKELIHOODS = {
     "laplace": LaplaceNoise,
     "student_t": StudentTNoise,
 }
+
+
+def likelihood_of(estimator):
+    """What the parameters `likelihood` and `degrees_of_freedom` name."""
+    check_option("likelihood", estimator.likelihood, tuple(LIKELIHOODS))
+    return LIKELIHOODS[estimator.likelihood](estimator.degrees_of_freedom)

@@ -5,16 +5,24 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from scipy.special import logsumexp
+from scipy.stats import laplace, norm, t
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback
 from torch import nn
 
-from skuq.deep import BBBClassifier, BBBRegressor
+from skuq.deep import BBBClassifier, BBBRegressor, predictive_log_likelihood
 from skuq.exceptions import InputError
 from skuq.nn import GaussianPrior, ScaleMixturePrior, kl_divergence, to_bayesian
 
+# Log-densities of values by mean and standard deviation; t has 4 degrees of freedom.
+LAWS = {
+    "gaussian": norm.logpdf,
+    "laplace": lambda y, mean, std: laplace.logpdf(y, mean, std / 2**0.5),
+    "student_t": lambda y, mean, std: t.logpdf(y, 4, mean, std / 2**0.5),
+}
 QUICK = {"max_epochs": 3, "n_samples": 4, "random_state": 0}
 
 
@@ -90,19 +98,55 @@ def test_a_pickle_predicts_the_same(classifier, iris):
     )
 
 
-def test_the_bound_is_that_of_the_definition(diabetes):
+@pytest.mark.parametrize("likelihood", LAWS)
+def test_the_bound_is_that_of_the_definition(diabetes, likelihood):
     X, y = diabetes
     model = BBBRegressor(max_epochs=200, lr=0.0, random_state=0, batch_size=len(y))
-    model.set_params(weight_sampling="weights", noise=50.0).fit(X, y)
+    model.set_params(weight_sampling="weights", noise=50.0, likelihood=likelihood)
+    model.fit(X, y)
     # Untrained: each epoch is one estimate of the bound, in the unit of the target.
     divergence = kl_divergence(model.module_).item()
     members = 0.0
     model.set_params(n_samples=200)
     for mean, variance in model.iter_members(X):
-        logs = -0.5 * ((y - mean) ** 2 / variance + np.log(2 * np.pi * variance))
-        members += logs.sum() / 200
+        members += LAWS[likelihood](y, mean, np.sqrt(variance)).sum() / 200
     error = np.std(model.elbo_) * (2 / 200) ** 0.5
     assert abs(model.elbo_.mean() - (members - divergence)) < 5 * error
+
+
+@pytest.mark.parametrize("noise", ["constant", "predicted"])
+@pytest.mark.parametrize("likelihood", LAWS)
+def test_the_distribution_is_the_mixture_of_the_draws(diabetes, likelihood, noise):
+    X, y = diabetes
+    model = BBBRegressor(likelihood=likelihood, noise=noise, **QUICK).fit(X, y)
+    logs = [
+        LAWS[likelihood](y, mean, np.sqrt(variance))
+        for mean, variance in model.iter_members(X)
+    ]
+    expected = logsumexp(logs, axis=0) - np.log(len(logs))
+    distribution = model.predict_distribution(X)
+    actual = distribution.log_prob(torch.from_numpy(y)).numpy()
+    np.testing.assert_allclose(actual, expected, rtol=1e-4)
+    score = predictive_log_likelihood(model, X, y)
+    np.testing.assert_allclose(score, expected.mean(), rtol=1e-4)
+    mean, std = model.predict(X, return_std=True)
+    np.testing.assert_allclose(distribution.mean, mean, rtol=1e-5)
+    np.testing.assert_allclose(distribution.stddev, std, rtol=1e-4)
+
+
+def test_heavy_tails_shrug_off_outliers(diabetes):
+    X, y = diabetes
+    spoilt = y.copy()
+    spoilt[::20] += 5_000
+    options = {"hidden_layer_sizes": (), "max_epochs": 60, "random_state": 0}
+    errors = {
+        likelihood: np.abs(
+            BBBRegressor(likelihood=likelihood, **options).fit(X, spoilt).predict(X) - y
+        ).mean()
+        for likelihood in LAWS
+    }
+    assert errors["student_t"] < 0.5 * errors["gaussian"]
+    assert errors["laplace"] < 0.5 * errors["gaussian"]
 
 
 def test_the_bound_rises(classifier, regressor):
@@ -203,15 +247,6 @@ def test_noise_is_learned_given_or_predicted(rng):
     assert 4 < aleatoric.mean() < 8
 
 
-def test_the_distribution_is_the_mixture_of_the_draws(regressor, diabetes):
-    X = diabetes[0][:5]
-    mean, std = regressor.predict(X, return_std=True)
-    distribution = regressor.predict_distribution(X)
-    assert distribution.batch_shape == (5,)
-    np.testing.assert_allclose(distribution.mean, mean, rtol=1e-5)
-    np.testing.assert_allclose(distribution.stddev, std, rtol=1e-4)
-
-
 def test_several_outputs_keep_their_units(rng):
     X = rng.normal(size=(300, 2)).astype(np.float32)
     y = np.stack([X[:, 0], 1000 * X[:, 1]], axis=1) + rng.normal(0, 0.1, (300, 2))
@@ -220,6 +255,11 @@ def test_several_outputs_keep_their_units(rng):
     assert mean.shape == std.shape == y.shape
     assert model.score(X, y) > 0.8
     assert model.noise_std_.shape == (2,)
+    densities = model.predict_distribution(X).log_prob(torch.from_numpy(y))
+    score = predictive_log_likelihood(model, X, y)
+    assert score == pytest.approx(float(densities.sum()) / len(X))
+    with pytest.raises(InputError, match=r"y has shape \(300,\)"):
+        predictive_log_likelihood(model, X, y[:, 0])
 
 
 def test_maps_are_classified_pixel_by_pixel(rng):
