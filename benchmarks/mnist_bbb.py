@@ -7,6 +7,11 @@ Run it with::
 The network of Blundell et al. 2015: two layers of 400 units, the scale mixture as
 prior.  They print an error of 1.36 % after 600 epochs.  Weights are pruned by the ratio
 of mean and standard deviation.
+
+Learning rate, initial deviation and narrow part of the prior were chosen by the error on
+10,000 of the training digits after 20 epochs on the other 50,000: 1.66 % for 3e-3,
+1e-3 and exp(-7), 1.96 % with exp(-6), 2.08 % with a rate of 1e-3 as well, and 2.51 %
+with an initial deviation of 5e-3, too.
 """
 
 import argparse
@@ -63,8 +68,9 @@ def classifier(epochs, seed):
             nn.ReLU(),
             nn.Linear(400, 10),
         ),
-        prior=ScaleMixturePrior(share=0.5, std=1.0, narrow_std=float(np.exp(-6))),
-        lr=1e-3,
+        prior=ScaleMixturePrior(share=0.5, std=1.0, narrow_std=float(np.exp(-7))),
+        initial_std=1e-3,
+        lr=3e-3,
         max_epochs=epochs,
         batch_size=128,
         net_params={
