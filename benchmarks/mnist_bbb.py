@@ -8,8 +8,8 @@ The network of Blundell et al. 2015: two layers of 400 units, the scale mixture 
 prior.  They print an error of 1.36 % after 600 epochs.  Weights are pruned by the ratio
 of mean and standard deviation.
 
-Learning rate, initial deviation and narrow part of the prior were chosen by the error on
-10,000 of the training digits after 20 epochs on the other 50,000: 1.66 % for 3e-3,
+Learning rate, initial deviation and narrow part of the prior were chosen by the error
+on 10,000 of the training digits after 20 epochs on the other 50,000: 1.66 % for 3e-3,
 1e-3 and exp(-7), 1.96 % with exp(-6), 2.08 % with a rate of 1e-3 as well, and 2.51 %
 with an initial deviation of 5e-3, too.
 """
