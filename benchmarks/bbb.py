@@ -86,7 +86,7 @@ def torch_uncertainty():
 
     def divergence(net):
         layers = [part for part in net if isinstance(part, BayesLinear)]
-        return sum(part.lvposterior - part.lprior for part in layers)
+        return sum(part.log_variational_posterior - part.log_prior for part in layers)
 
     return mlp(BayesLinear), followed_by(divergence)
 

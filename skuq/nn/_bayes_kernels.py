@@ -20,8 +20,11 @@ Saved = Sequence[Tensor]
 class Term(Protocol):
     """The divergence of Gaussian weights from a prior, without autograd."""
 
-    def value(self, mean: Tensor, std: Tensor) -> tuple[Tensor, Saved]:
-        """The sum in nats, and what the gradients need beside `mean` and `std`."""
+    def value(self, mean: Tensor, std: Tensor, log_sum: Tensor) -> tuple[Tensor, Saved]:
+        """The sum in nats, and what the gradients need beside `mean` and `std`.
+
+        `log_sum` is the sum of the logarithms of `std`.
+        """
 
     def add_gradients(self, grad: Tensor, at: Pair, saved: Saved, to: Pair) -> None:
         """Add `grad` times the gradients by both of `at` to those in `to`."""
@@ -33,11 +36,11 @@ class GaussianTerm:
     def __init__(self, std: float, mean: float) -> None:
         self.precision, self.log_std, self.center = std**-2, log(std), mean
 
-    def value(self, mean: Tensor, std: Tensor) -> tuple[Tensor, Saved]:
+    def value(self, mean: Tensor, std: Tensor, log_sum: Tensor) -> tuple[Tensor, Saved]:
         """The divergence; nothing is saved."""
         squares = _square(self._centred(mean)) + _square(std)
         constant = mean.numel() * (self.log_std - 0.5)
-        return squares * (self.precision / 2) - std.log().sum() + constant, ()
+        return squares * (self.precision / 2) - log_sum + constant, ()
 
     def add_gradients(self, grad: Tensor, at: Pair, saved: Saved, to: Pair) -> None:
         """A pull to the prior's mean and deviation."""
@@ -60,7 +63,7 @@ class MixtureTerm:
         self.odds = log(share / (1 - share)) + log(narrow_std / std)
         self.constant = log(std / share) - 0.5
 
-    def value(self, mean: Tensor, std: Tensor) -> tuple[Tensor, Saved]:
+    def value(self, mean: Tensor, std: Tensor, log_sum: Tensor) -> tuple[Tensor, Saved]:
         """The estimate; its noise and its slope are saved."""
         noise = torch.randn_like(mean)
         weight = torch.addcmul(mean, std, noise)
@@ -69,7 +72,7 @@ class MixtureTerm:
         log_odds = weight.square().mul_(excess / 2)
         narrow = log_odds.add_(self.odds).neg().sigmoid_()
         wide = log_odds.sigmoid_()
-        total = _square(weight) * (self.precision / 2) - std.log().sum()
+        total = _square(weight) * (self.precision / 2) - log_sum
         total += wide.log_().clamp_min_(log(torch.finfo(wide.dtype).tiny)).sum()
         slope = narrow.mul_(excess).add_(self.precision).mul_(weight)
         return total + mean.numel() * self.constant, (noise, slope)
@@ -92,7 +95,7 @@ class Divergence(torch.autograd.Function):
         total, groups = parameters[0].new_zeros(()), []
         for mean, rho in zip(parameters[:half], parameters[half:], strict=True):
             std = positive_std(rho)
-            value, saved = term.value(mean, std)
+            value, saved = term.value(mean, std, std.log().sum())
             total += value
             groups += [mean, std, rho, *saved]
         ctx.term = term
@@ -129,21 +132,27 @@ class LocalLinear(torch.autograd.Function):
             (len(x), len(parameters[0])), dtype=x.dtype, device=x.device
         )
         divergence = x.new_zeros(())
-        pairs: list[Pair] = []
+        means: list[Tensor] = []
+        variances: list[Tensor] = []
         groups: list[Tensor] = []
         for mean, rho in _parts(parameters, 2):
             if mean is not None:
-                pairs.append((mean, positive_std(rho)))
-                value, saved = term.value(*pairs[-1]) if term else (0.0, ())
-                divergence += value
-                groups += [*pairs[-1], rho, *saved]
-        means, stds = zip(*pairs, strict=True)
-        x_squares, std_squares = x.square(), stds[0].square()
+                std = positive_std(rho)
+                saved: Saved = ()
+                room = torch.empty_like(std)  # fresh memory costs more than arithmetic
+                if term:
+                    log_sum = torch.log(std, out=room).sum()
+                    value, saved = term.value(mean, std, log_sum)
+                    divergence += value
+                means.append(mean)
+                variances.append(torch.square(std, out=room))
+                groups += [mean, std, rho, *saved]
+        x_squares, std_squares = x.square(), variances[0]
         out = F.linear(x, *means)
-        variance = F.linear(x_squares, std_squares, *(s.square() for s in stds[1:]))
+        variance = F.linear(x_squares, *variances)
         # Where the variance is 0 its root has no gradient.
         root = variance.clamp_min_(torch.finfo(variance.dtype).tiny).sqrt_()
-        ctx.term, ctx.n_groups = term, len(pairs)
+        ctx.term, ctx.n_groups = term, len(means)
         kept = std_squares if ctx.needs_input_grad[1] else None
         ctx.save_for_backward(x, x_squares, kept, noise, root, *groups)
         return out.addcmul_(root, noise), divergence
