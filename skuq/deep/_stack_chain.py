@@ -4,6 +4,8 @@ Every layer takes ``(n_modules, n_samples, ...)`` and gives each module what it 
 get alone.  Other modules go through vmap.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
@@ -55,7 +57,7 @@ def _scaled(layer, state, x):
     return torch.func.functional_call(layer, rows, (x,))
 
 
-LAYERS = {
+LAYERS: dict[type[nn.Module], Callable[..., torch.Tensor]] = {
     nn.Linear: _linear,
     nn.BatchNorm1d: _batch_norm,
     nn.Flatten: _flatten,
