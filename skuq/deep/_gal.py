@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
+from sklearn.base import is_classifier
 
 from skuq._core._arrays import to_numpy
 from skuq.exceptions import InputError
@@ -36,7 +37,7 @@ def predictive_log_likelihood(estimator, X, y):
     Raises
     ------
     skuq.exceptions.InputError
-        If the estimator has no noise.
+        If the estimator is a classifier or has no noise.
 
     See Also
     --------
@@ -67,6 +68,11 @@ def predictive_log_likelihood(estimator, X, y):
     >>> predictive_log_likelihood(model, np.eye(4), np.ones(4)) < 0
     True
     """
+    if is_classifier(estimator):
+        raise InputError(
+            "predictive_log_likelihood scores regressors, got the classifier "
+            f"{type(estimator).__name__}: score it with 'neg_log_loss'."
+        )
     if hasattr(estimator, "predict_distribution"):
         return distribution_log_likelihood(estimator.predict_distribution(X), y)
     members, noise = estimator.predict_members(X), estimator.noise_variance_

@@ -134,6 +134,17 @@ def test_the_distribution_is_the_mixture_of_the_draws(diabetes, likelihood, nois
     np.testing.assert_allclose(distribution.stddev, std, rtol=1e-4)
 
 
+def test_degrees_of_freedom_are_those_asked_for(diabetes):
+    options = QUICK | {"likelihood": "student_t", "n_samples": 0}
+    model = BBBRegressor(degrees_of_freedom=7.0, **options).fit(*diabetes)
+    assert (model.predict_distribution(diabetes[0][:3]).df == 7).all()
+
+
+def test_the_likelihood_of_values_refuses_a_classifier(classifier, iris):
+    with pytest.raises(InputError, match="scores regressors, got the classifier BBB"):
+        predictive_log_likelihood(classifier, *iris)
+
+
 def test_heavy_tails_shrug_off_outliers(diabetes):
     X, y = diabetes
     spoilt = y.copy()
@@ -299,6 +310,8 @@ def test_a_search_tunes_the_divergence(iris):
         (BBBClassifier(nn.Linear(4, 2)), "does not fit"),
         (BBBClassifier(hidden_layer_sizes=(0,)), "hidden_layer_sizes"),
         (BBBRegressor(noise="none"), "noise must be"),
+        (BBBRegressor(likelihood="cauchy"), "likelihood"),
+        (BBBRegressor(likelihood="student_t", degrees_of_freedom=2), "degrees_of_free"),
         (BBBRegressor(nn.Linear(4, 3)), "the module gives 3"),
         (BBBRegressor(nn.Linear(4, 1), noise="predicted"), "the module gives 1"),
     ],
