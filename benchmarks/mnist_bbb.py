@@ -11,8 +11,7 @@ of mean and standard deviation.
 Learning rate, initial deviation, the narrow part of the prior and the weight of the
 divergence were chosen by the error on 10,000 of the training digits after 20 and 40
 epochs on the other 50,000.  With the whole divergence the error falls at first and then
-rises again, from 1.56 % of the test digits after 20 epochs to 1.99 % after 100: its
-optimum gives up weights that the digits need.
+rises again, from 1.56 % of the test digits after 20 epochs to 1.99 % after 100.
 """
 
 import argparse

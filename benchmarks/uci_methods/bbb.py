@@ -14,7 +14,7 @@ def score(split):
     """RMSE and NLL, and the NLL of the same network with one variance, not Bayesian.
 
     The weight of the divergence is chosen on a tenth of the training rows, by trainings
-    as long as the rival's, which gains nothing from longer ones.
+    as long as the rival's.
     """
     model = BBBRegressor(
         noise="predicted", likelihood="student_t", n_samples=50, **training(split)
