@@ -38,9 +38,9 @@ class GaussianTerm:
 
     def value(self, mean: Tensor, std: Tensor, log_sum: Tensor) -> tuple[Tensor, Saved]:
         """The divergence; nothing is saved."""
-        squares = _square(self._centred(mean)) + _square(std)
+        squares = _sum_of_squares(self._centred(mean)).add_(_sum_of_squares(std))
         constant = mean.numel() * (self.log_std - 0.5)
-        return squares * (self.precision / 2) - log_sum + constant, ()
+        return squares.mul_(self.precision / 2).sub_(log_sum).add_(constant), ()
 
     def add_gradients(self, grad: Tensor, at: Pair, saved: Saved, to: Pair) -> None:
         """A pull to the prior's mean and deviation."""
@@ -72,10 +72,10 @@ class MixtureTerm:
         log_odds = weight.square().mul_(excess / 2)
         narrow = log_odds.add_(self.odds).neg().sigmoid_()
         wide = log_odds.sigmoid_()
-        total = _square(weight) * (self.precision / 2) - log_sum
+        total = _sum_of_squares(weight).mul_(self.precision / 2).sub_(log_sum)
         total += wide.log_().clamp_min_(log(torch.finfo(wide.dtype).tiny)).sum()
         slope = narrow.mul_(excess).add_(self.precision).mul_(weight)
-        return total + mean.numel() * self.constant, (noise, slope)
+        return total.add_(mean.numel() * self.constant), (noise, slope)
 
     def add_gradients(self, grad: Tensor, at: Pair, saved: Saved, to: Pair) -> None:
         """Those of the draw that was made."""
@@ -193,8 +193,9 @@ def by_rho(grad: Tensor, rho: Tensor) -> Tensor:
     return backward(grad, rho, beta=1, threshold=20, grad_input=grad)
 
 
-def _square(x: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(x).square()
+def _sum_of_squares(x: Tensor) -> Tensor:
+    x = x.reshape(-1)
+    return torch.dot(x, x)
 
 
 def _parts(values: Sequence[Any], n: int) -> list[Sequence[Any]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
@@ -207,6 +208,7 @@ def divergence_of(layers: Iterable[BayesLayer]) -> Tensor:
     return torch.stack(terms).sum()
 
 
+@lru_cache
 def term_of(prior: Prior) -> Term | None:
     """The divergence from a prior with gradients by hand, if there is one."""
     kind = TERMS.get(type(prior))
