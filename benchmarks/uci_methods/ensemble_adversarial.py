@@ -3,8 +3,9 @@
 Whether, and by how much the inputs change, is chosen on a tenth of the training rows: a
 hundredth of the range of each feature, as in the paper, is too much for functions as
 rough as kin8nm, and for ranges as wide as those of protein and naval.  Training stays
-as it was unless the gain exceeds twice its standard error, over rows and over members:
-two trainings of the same network on naval differ by more than any size gains there.
+as it was unless the gain is clear beside its standard error, over rows and over
+members: two trainings of the same network on naval differ by more than any size gains
+there.  The best of several sizes must be clearer than a single one would have to be.
 """
 
 import numpy as np
@@ -16,6 +17,7 @@ from benchmarks.uci_methods import ensemble
 SOURCE = ensemble.SOURCE + "; with adversarial training where that helps"
 PAPER = ensemble.PAPER
 SIZES = (1e-4, 1e-3, 1e-2)
+CLEAR = norm.isf(0.025 / len(SIZES))  # in standard errors (Bonferroni), 2.4
 
 
 def score(split):
@@ -51,7 +53,7 @@ def chosen(split):
     gains = [(without[0] - rows, without[1] - members) for rows, members in found]
     best = max(range(len(SIZES)), key=lambda i: gains[i][0].mean())
     error = np.sqrt(sum(gain.var(ddof=1) / len(gain) for gain in gains[best]))
-    return SIZES[best], gains[best][0].mean() > 2 * error
+    return SIZES[best], gains[best][0].mean() > CLEAR * error
 
 
 def trained(split, size, X, y):
