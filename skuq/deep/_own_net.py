@@ -16,6 +16,7 @@ from skuq.deep._ensemble_nets import (
     reset_weights,
     trial_output,
 )
+from skuq.deep._fast_adam import optimizer_class
 from skuq.deep._mlp import mlp
 from skuq.deep._rows import Rows, as_it_is
 from skuq.deep._torch_base import device_named, evaluating
@@ -70,7 +71,7 @@ class OwnNet(BaseEstimator):
         return NeuralNet(
             module,
             criterion=loss,
-            optimizer=self.optimizer,
+            optimizer=self._optimizer(params),
             lr=self.lr,
             max_epochs=self.max_epochs,
             batch_size=self.batch_size,
@@ -79,6 +80,17 @@ class OwnNet(BaseEstimator):
             callbacks=[*self._callbacks(), *more],
             **params,
         )
+
+    def _optimizer(self, params):
+        """The optimiser, or a faster one with the same arithmetic."""
+        options = {
+            key.removeprefix("optimizer__"): value
+            for key, value in params.items()
+            if key.startswith("optimizer__")
+        }
+        groups = [own for _, own in options.pop("param_groups", [])]
+        device = torch.device(self.device_)
+        return optimizer_class(self.optimizer, [options, *groups], device)
 
     def _network(self, X, n_outputs):
         """The user's module with weights of its own, or one sized from the data."""
