@@ -3,7 +3,8 @@
 The MLP 784-400-400-10 on random images, trained by Adam on batches of 128 with the
 divergence in the loss, and then 30 draws at prediction.  The loops are the same for
 all; only the layers and the way to the divergence differ.  bayesian-torch, blitz and
-torch-uncertainty run if they are installed.
+torch-uncertainty run if they are installed.  A table of its own has what a user of the
+estimators waits for: ``fit`` of skuq, and of skorch for the deterministic network.
 
     python -m benchmarks.bbb
 """
@@ -11,14 +12,17 @@ torch-uncertainty run if they are installed.
 from itertools import pairwise
 
 import torch
+from skorch import NeuralNetClassifier
 from torch import nn
 from torch.nn import functional as F
 
 from benchmarks._timing import print_setting, print_table, race
+from skuq.deep import BBBClassifier
 from skuq.nn import forward_with_kl, to_bayesian, weight_draw
 
 SIZES = (784, 400, 400, 10)
 N_ROWS, BATCH, N_DRAWS, REPEATS = 128 * 20, 128, 30, 5
+N_EPOCHS = 5  # of a fit
 
 
 def mlp(linear):
@@ -124,6 +128,43 @@ def epoch_of(make, x, y):
     return prepare
 
 
+def fit_of_skorch(x, y):
+    """What trains the network that is not Bayesian, by skorch."""
+
+    def fit():
+        torch.manual_seed(0)
+        net = NeuralNetClassifier(
+            mlp(nn.Linear),
+            criterion=nn.CrossEntropyLoss,
+            optimizer=torch.optim.Adam,
+            lr=1e-3,
+            max_epochs=N_EPOCHS,
+            batch_size=BATCH,
+            train_split=None,
+            iterator_train__shuffle=True,
+            verbose=0,
+        ).fit(x, y)
+        return net.history[-1, "train_loss"]
+
+    return lambda: fit
+
+
+def fit_of_skuq(x, y):
+    """What trains the Bayesian network, by skuq's estimator."""
+
+    def fit():
+        model = BBBClassifier(
+            mlp(nn.Linear),
+            lr=1e-3,
+            max_epochs=N_EPOCHS,
+            batch_size=BATCH,
+            random_state=0,
+        ).fit(x, y)
+        return model.net_.history[-1, "train_loss"]
+
+    return lambda: fit
+
+
 def draws_of(make, x, ours):
     """What predicts with many draws, each for all rows; `ours` is a net of skuq."""
 
@@ -148,9 +189,15 @@ def draws_of(make, x, ours):
 
 
 def main():
-    """Print both tables."""
+    """Print the tables."""
     print_setting(
-        ("torch", "bayesian-torch", "blitz-bayesian-pytorch", "torch-uncertainty")
+        (
+            "torch",
+            "skorch",
+            "bayesian-torch",
+            "blitz-bayesian-pytorch",
+            "torch-uncertainty",
+        )
     )
     torch.manual_seed(0)
     x, y = torch.rand(N_ROWS, SIZES[0]), torch.randint(0, SIZES[-1], (N_ROWS,))
@@ -158,6 +205,17 @@ def main():
     print_table(
         f"one epoch of {N_ROWS // BATCH} steps",
         race({k: epoch_of(m, x, y) for k, m in MAKERS.items()}, repeats=REPEATS),
+        input_bytes=size,
+        quality=lambda loss: f"last loss {loss:.3g}",
+    )
+    data = x.numpy(), y.numpy()
+    fits = {
+        "BBBClassifier": fit_of_skuq(*data),
+        "deterministic, by skorch": fit_of_skorch(*data),
+    }
+    print_table(
+        f"fit, {N_EPOCHS} epochs of {N_ROWS // BATCH} steps",
+        race(fits, repeats=REPEATS),
         input_bytes=size,
         quality=lambda loss: f"last loss {loss:.3g}",
     )
