@@ -51,7 +51,7 @@ def load_scenes(folder, name):
 def by_stretches(scenes):
     """Every second stretch of the test images to choose by, the others to judge."""
     odd = np.arange(len(scenes.test.y)) // STRETCH % 2 == 1
-    val, test = (_those(scenes.test, which) for which in (~odd, odd))
+    val, test = (those(scenes.test, which) for which in (~odd, odd))
     return scenes._replace(val=val, test=test, sources=None)
 
 
@@ -64,14 +64,15 @@ def _camvid(folder):
         "camvid",
         n_classes=len(maps[0].classes),
         void=maps[0].ignore_index,
-        train=_those(train, ~out),
-        val=Part(*map(np.concatenate, zip(val, _those(train, out), strict=True))),
+        train=those(train, ~out),
+        val=Part(*map(np.concatenate, zip(val, those(train, out), strict=True))),
         test=test,
         sources=np.concatenate([_films(files[1]), _films(files[0])[out]]),
     )
 
 
-def _those(part, which):
+def those(part, which):
+    """Some of the images and their labels."""
     return Part(part.images[which], part.y[which])
 
 

@@ -15,7 +15,9 @@ patches of each image, and the mean over images one by one.  The overlap (U-E) i
 pooled, where the uncertainty exceeds what is best on the validation images.  The
 interval of 95 % beside it is that of the mean difference per image from the entropy of
 the plain network.  "NLL of val" is on the validation images, from which temperatures
-are learned.
+are learned.  Below the table stand the temperatures that are best, with all labels
+known, for pixels near a boundary and for the others: by those of the predicted map a
+local temperature could tell them apart, by those of the labels it can't.
 
 CamVid is chosen by two films, one of which the network does not know, and temperatures
 of pixels and images must hold for the film that they were not trained on.  Most test
@@ -32,7 +34,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks._segmentation_data import SETS, by_stretches, load_scenes
+from benchmarks._segmentation_data import SETS, by_stretches, load_scenes, those
 from benchmarks._segmentation_net import UNet, mean_iou, train
 from benchmarks._segmentation_scores import HEADER, draw, row, score
 from benchmarks._timing import print_columns, print_setting
@@ -48,9 +50,11 @@ from skuq.deep import (
     TorchModuleClassifier,
 )
 from skuq.evaluation import uncertainty_map
+from skuq.metrics import segmentation_boundary
 
 DRAWS = 20
 BATCH = 16
+NEAR = 2  # pixels from a boundary
 LEARNED_FROM = 60  # images of the training set for TCP and the auxiliary network
 
 
@@ -105,9 +109,35 @@ def report(scenes, nets, options):
         maps[name] = proba, unsure
         print(f"  {name} done", flush=True)
     print_columns(lines)
+    print_temperatures(scenes, models[0])
     print_quality(scenes, models[0])
     if options.picture:
         draw(scenes, maps, Path(options.picture))
+
+
+def print_temperatures(scenes, model):
+    """The best temperatures near boundaries and elsewhere, for each film."""
+    sources = np.zeros(len(scenes.val.y)) if scenes.sources is None else scenes.sources
+    parts = {
+        f"validation {s}": those(scenes.val, sources == s) for s in np.unique(sources)
+    }
+    for name, part in {**parts, "test": scenes.test}.items():
+        logits = model.predict_logits(part.images)
+        found = {}
+        for kind, map_ in (("predicted", logits.argmax(axis=1)), ("true", part.y)):
+            near = segmentation_boundary(map_, NEAR, ignore_index=scenes.void)
+            found[kind] = " / ".join(
+                f"{best_temperature(logits, part.y, where, scenes.void):.3f}"
+                for where in (near, ~near)
+            )
+        texts = (f"{kind} boundary {text}" for kind, text in found.items())
+        print(f"best temperatures near / off the {', the '.join(texts)}: {name}")
+
+
+def best_temperature(logits, y, where, void):
+    """The one of temperature scaling, fitted to some of the pixels."""
+    scaler = TemperatureScaler(input="logit", ignore_index=void)
+    return scaler.fit(logits, np.where(where, y, void)).temperature_
 
 
 def print_quality(scenes, model):
