@@ -5,7 +5,8 @@ Run it with::
     python -m benchmarks.ensemble [--repeats N] [--members M]
 
 All rows of a race see the same data; the quality is accuracy and negative
-log-likelihood on samples that nobody was trained on.
+log-likelihood on samples that nobody was trained on.  Where there is a GPU, one net and
+many are trained together on it as well.
 """
 
 import argparse
@@ -52,6 +53,10 @@ def main():
     show(f"predict by {m} dense nets", predicting(data, m), data, options)
     title = f"{N_STEPS} adversarial steps of {BATCH} samples"
     show(title, steps(images), images, options)
+    if torch.cuda.is_available():
+        show(f"train {m} dense nets on a GPU", together(data, m, "cuda"), data, options)
+    else:
+        print("\nno GPU: the price of many nets beside one on it is left out")
 
 
 def show(title, entrants, data, options):
@@ -139,6 +144,23 @@ def training(module, data, m):
         "torchensemble": lambda: torchensemble(module, data, m),
         "BaggingClassifier(MLPClassifier)": lambda: lambda: bagging(data, m),
     }
+
+
+def together(data, m, device):
+    """Entrants that train `m` nets, and one, as a stack on a device."""
+    X, y, X_test, _ = data
+    net = net_of(dense).set_params(device=device)
+
+    def skuq(n):
+        def run():
+            model = EnsembleClassifier(
+                net, n_estimators=n, strategy="stacked", random_state=0
+            )
+            return model.fit(X, y).predict_proba(X_test)
+
+        return lambda: run
+
+    return {f"skuq, {m} nets": skuq(m), "skuq, one net": skuq(1)}
 
 
 def convolving(data, m):
