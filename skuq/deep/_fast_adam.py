@@ -51,23 +51,21 @@ class _InPlace(torch.optim.Optimizer):
 
     def _change(self, parameter, group):
         state, gradient = self.state[parameter], parameter.grad
-        if not state:
-            state["step"] = torch.tensor(0.0)
-            real = (
-                torch.view_as_real(parameter) if parameter.is_complex() else parameter
-            )
-            state["exp_avg"] = torch.zeros_like(real)
-            state["exp_avg_sq"] = torch.zeros_like(real)
-            state["denominator"] = torch.empty_like(real)
-        state["step"] += 1
-        step, decay = state["step"].item(), group["weight_decay"]
         beta1, beta2 = group["betas"]
+        decay = group["weight_decay"]
         if decay and self.decoupled:
             parameter.mul_(1 - group["lr"] * decay)
         elif decay:
             gradient = gradient.add(parameter, alpha=decay)
         if parameter.is_complex():
             parameter, gradient = map(torch.view_as_real, (parameter, gradient))
+        if not state:
+            state["step"] = torch.tensor(0.0)
+            state["exp_avg"] = torch.zeros_like(parameter)
+            state["exp_avg_sq"] = torch.zeros_like(parameter)
+            state["denominator"] = torch.empty_like(parameter)
+        state["step"] += 1
+        step = state["step"].item()
         state["exp_avg"].lerp_(gradient, 1 - beta1)
         square = state["exp_avg_sq"].mul_(beta2)
         square.addcmul_(gradient, gradient, value=1 - beta2)
