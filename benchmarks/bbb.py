@@ -202,23 +202,22 @@ def main():
     torch.manual_seed(0)
     x, y = torch.rand(N_ROWS, SIZES[0]), torch.randint(0, SIZES[-1], (N_ROWS,))
     size = x.numel() * x.element_size()
-    print_table(
-        f"one epoch of {N_ROWS // BATCH} steps",
-        race({k: epoch_of(m, x, y) for k, m in MAKERS.items()}, repeats=REPEATS),
-        input_bytes=size,
-        quality=lambda loss: f"last loss {loss:.3g}",
-    )
-    data = x.numpy(), y.numpy()
+    steps, data = N_ROWS // BATCH, (x.numpy(), y.numpy())
+    epochs = {k: epoch_of(m, x, y) for k, m in MAKERS.items()}
     fits = {
         "BBBClassifier": fit_of_skuq(*data),
         "deterministic, by skorch": fit_of_skorch(*data),
     }
-    print_table(
-        f"fit, {N_EPOCHS} epochs of {N_ROWS // BATCH} steps",
-        race(fits, repeats=REPEATS),
-        input_bytes=size,
-        quality=lambda loss: f"last loss {loss:.3g}",
-    )
+    for title, entrants in (
+        (f"one epoch of {steps} steps", epochs),
+        (f"fit, {N_EPOCHS} epochs of {steps} steps", fits),
+    ):
+        print_table(
+            title,
+            race(entrants, repeats=REPEATS),
+            input_bytes=size,
+            quality=lambda loss: f"last loss {loss:.3g}",
+        )
     draws = {
         k: draws_of(m, x, k.startswith("skuq"))
         for k, m in MAKERS.items()

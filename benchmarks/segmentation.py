@@ -117,10 +117,13 @@ def report(scenes, nets, options):
 
 def print_temperatures(scenes, model):
     """The best temperatures near boundaries and elsewhere, for each film."""
-    sources = np.zeros(len(scenes.val.y)) if scenes.sources is None else scenes.sources
-    parts = {
-        f"validation {s}": those(scenes.val, sources == s) for s in np.unique(sources)
-    }
+    films = scenes.sources
+    if films is None:
+        parts = {"validation": scenes.val}
+    else:
+        parts = {
+            f"validation, {f}": those(scenes.val, films == f) for f in np.unique(films)
+        }
     for name, part in {**parts, "test": scenes.test}.items():
         logits = model.predict_logits(part.images)
         found = {}
