@@ -16,12 +16,23 @@ from torch.nn import functional as F
 Pair = tuple[Tensor, Tensor]  # of means and standard deviations, or for each of them
 Saved = Sequence[Tensor]
 
+MODERATE = 80.0  # the exponential of less has an inverse, and both are normal numbers
+MANY = 10_000
+SOFTPLUS_BACKWARD = torch.ops.aten.softplus_backward.grad_input
+
 
 class Term(Protocol):
-    """The divergence of Gaussian weights from a prior, without autograd."""
+    """The divergence of Gaussian weights from a prior, without autograd.
 
-    def value(self, mean: Tensor, std: Tensor, log_sum: Tensor) -> tuple[Tensor, Saved]:
-        """The sum in nats, and what the gradients need beside `mean` and `std`.
+    `constant` is the part of the divergence of a weight that it always has.
+    """
+
+    constant: float
+
+    def add_value(
+        self, total: Tensor, mean: Tensor, std: Tensor, log_sum: Tensor
+    ) -> Saved:
+        """Add the rest to `total`, in nats; what gradients need beside mean and `std`.
 
         `log_sum` is the sum of the logarithms of `std`.
         """
@@ -34,20 +45,23 @@ class GaussianTerm:
     """From one Gaussian, in closed form."""
 
     def __init__(self, std: float, mean: float) -> None:
-        self.precision, self.log_std, self.center = std**-2, log(std), mean
+        self.precision, self.center = std**-2, mean
+        self.constant = log(std) - 0.5
 
-    def value(self, mean: Tensor, std: Tensor, log_sum: Tensor) -> tuple[Tensor, Saved]:
-        """The divergence; nothing is saved."""
-        squares = _sum_of_squares(self._centred(mean)).add_(_sum_of_squares(std))
-        constant = mean.numel() * (self.log_std - 0.5)
-        return squares.mul_(self.precision / 2).sub_(log_sum).add_(constant), ()
+    def add_value(
+        self, total: Tensor, mean: Tensor, std: Tensor, log_sum: Tensor
+    ) -> Saved:
+        """The size of means and deviations; nothing is saved."""
+        for values in (self._centred(mean), std):
+            total.add_(_sum_of_squares(values), alpha=self.precision / 2)
+        total.sub_(log_sum)
+        return ()
 
     def add_gradients(self, grad: Tensor, at: Pair, saved: Saved, to: Pair) -> None:
         """A pull to the prior's mean and deviation."""
         mean, std = at
-        scale = grad * self.precision
-        to[0].addcmul_(self._centred(mean), scale)
-        to[1].addcmul_(std, scale).addcdiv_(grad, std, value=-1)
+        to[0].addcmul_(self._centred(mean), grad, value=self.precision)
+        to[1].addcmul_(std, grad, value=self.precision).addcdiv_(grad, std, value=-1)
 
     def _centred(self, mean: Tensor) -> Tensor:
         return mean - self.center if self.center else mean
@@ -63,7 +77,9 @@ class MixtureTerm:
         self.odds = log(share / (1 - share)) + log(narrow_std / std)
         self.constant = log(std / share) - 0.5
 
-    def value(self, mean: Tensor, std: Tensor, log_sum: Tensor) -> tuple[Tensor, Saved]:
+    def add_value(
+        self, total: Tensor, mean: Tensor, std: Tensor, log_sum: Tensor
+    ) -> Saved:
         """The estimate; its noise and its slope are saved."""
         noise = torch.randn_like(mean)
         weight = torch.addcmul(mean, std, noise)
@@ -72,10 +88,10 @@ class MixtureTerm:
         log_odds = weight.square().mul_(excess / 2)
         narrow = log_odds.add_(self.odds).neg().sigmoid_()
         wide = log_odds.sigmoid_()
-        total = _sum_of_squares(weight).mul_(self.precision / 2).sub_(log_sum)
+        total.add_(_sum_of_squares(weight), alpha=self.precision / 2).sub_(log_sum)
         total += wide.log_().clamp_min_(log(torch.finfo(wide.dtype).tiny)).sum()
         slope = narrow.mul_(excess).add_(self.precision).mul_(weight)
-        return total.add_(mean.numel() * self.constant), (noise, slope)
+        return noise, slope
 
     def add_gradients(self, grad: Tensor, at: Pair, saved: Saved, to: Pair) -> None:
         """Those of the draw that was made."""
@@ -91,12 +107,11 @@ class Divergence(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, term: Term, *parameters: Tensor) -> Tensor:
         """The divergence, in nats, of means, followed by as many ``rho``."""
-        half = len(parameters) // 2
-        total, groups = parameters[0].new_zeros(()), []
-        for mean, rho in zip(parameters[:half], parameters[half:], strict=True):
+        means, rhos = _parts(parameters, 2)
+        total, groups = _start(term, means), []
+        for mean, rho in zip(means, rhos, strict=True):
             std = positive_std(rho)
-            value, saved = term.value(mean, std, std.log().sum())
-            total += value
+            saved = term.add_value(total, mean, std, std.log().sum())
             groups += [mean, std, rho, *saved]
         ctx.term = term
         ctx.save_for_backward(*groups)
@@ -131,7 +146,7 @@ class LocalLinear(torch.autograd.Function):
         noise = torch.randn(
             (len(x), len(parameters[0])), dtype=x.dtype, device=x.device
         )
-        divergence = x.new_zeros(())
+        divergence = _start(term, parameters[::2]) if term else x.new_zeros(())
         means: list[Tensor] = []
         variances: list[Tensor] = []
         groups: list[Tensor] = []
@@ -142,30 +157,28 @@ class LocalLinear(torch.autograd.Function):
                 room = torch.empty_like(std)  # fresh memory costs more than arithmetic
                 if term:
                     log_sum = torch.log(std, out=room).sum()
-                    value, saved = term.value(mean, std, log_sum)
-                    divergence += value
+                    saved = term.add_value(divergence, mean, std, log_sum)
                 means.append(mean)
                 variances.append(torch.square(std, out=room))
                 groups += [mean, std, rho, *saved]
         x_squares, std_squares = x.square(), variances[0]
         out = F.linear(x, *means)
         variance = F.linear(x_squares, *variances)
-        # Where the variance is 0 its root has no gradient.
+        # Where the variance is 0, all that its gradient is multiplied with is 0, too.
         root = variance.clamp_min_(torch.finfo(variance.dtype).tiny).sqrt_()
+        out.addcmul_(root, noise)
         ctx.term, ctx.n_groups = term, len(means)
         kept = std_squares if ctx.needs_input_grad[1] else None
-        ctx.save_for_backward(x, x_squares, kept, noise, root, *groups)
-        return out.addcmul_(root, noise), divergence
+        ctx.save_for_backward(x, x_squares, kept, noise.div_(root), *groups)
+        return out, divergence
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor, divergence_grad: Tensor) -> Any:
         """The chain rule through mean and variance of the output."""
-        x, x_squares, std_squares, noise, root, *rest = ctx.saved_tensors
+        x, x_squares, std_squares, noise, *rest = ctx.saved_tensors
         groups = _parts(rest, ctx.n_groups)
-        smallest = torch.finfo(root.dtype).tiny ** 0.5
-        # Twice the gradient by the variance; 0 where the forward pass cut it off.
-        slope = (grad * noise).div_(root).masked_fill_(root <= smallest, 0)
+        slope = grad * noise  # twice the gradient by the variance
         grads: list[Any] = [None] * len(ctx.needs_input_grad)
         if ctx.needs_input_grad[1]:
             grads[1] = (slope @ std_squares).mul_(x).addmm_(grad, groups[0][0])
@@ -184,13 +197,27 @@ class LocalLinear(torch.autograd.Function):
 
 def positive_std(rho: Tensor) -> Tensor:
     """The softplus; where it rounds to 0, the smallest number that has a logarithm."""
+    if _is_faster_in_parts(rho) and rho.amin() > -MODERATE and rho.amax() < MODERATE:
+        return rho.exp().log1p_()
     return F.softplus(rho).clamp_min_(torch.finfo(rho.dtype).tiny)
+
+
+def _is_faster_in_parts(rho: Tensor) -> bool:
+    """Whether exponential and logarithm beat torch's softplus: 1.6 times for many."""
+    precise = rho.dtype in (torch.float32, torch.float64)
+    return precise and rho.device.type == "cpu" and rho.numel() >= MANY
 
 
 def by_rho(grad: Tensor, rho: Tensor) -> Tensor:
     """The gradient by ``rho``, in the place of that by its softplus."""
-    backward = torch.ops.aten.softplus_backward.grad_input
-    return backward(grad, rho, beta=1, threshold=20, grad_input=grad)
+    return SOFTPLUS_BACKWARD(grad, rho, beta=1, threshold=20, grad_input=grad)
+
+
+def _start(term: Term, means: Sequence[Tensor | None]) -> Tensor:
+    """The constant part of a divergence."""
+    present = [mean for mean in means if mean is not None]
+    n = sum(mean.numel() for mean in present)
+    return present[0].new_full((), n * term.constant)
 
 
 def _sum_of_squares(x: Tensor) -> Tensor:

@@ -226,10 +226,45 @@ def test_flipout_of_a_sequence_shares_weights_along_it():
     assert layer(torch.ones(4)).shape == (3,)
 
 
-def test_local_noise_has_finite_gradients_where_all_inputs_are_zero():
-    layer = BayesLinear(4, 3, bias=False)
-    layer(torch.zeros(2, 4)).sum().backward()
-    assert torch.isfinite(layer.weight_rho.grad).all()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_local_noise_has_no_gradient_where_all_inputs_are_zero(dtype):
+    layer = BayesLinear(4, 3, bias=False, dtype=dtype)
+    x = torch.zeros(2, 4, dtype=dtype, requires_grad=True)
+    layer(x).sum().backward()
+    assert torch.equal(layer.weight_rho.grad, torch.zeros(3, 4, dtype=dtype))
+    mean_part = layer.weight_mean.sum(0).expand(2, 4)
+    torch.testing.assert_close(x.grad, mean_part, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_local_gradients_by_hand_are_those_of_autograd(bias):
+    layer = double_layer(5, 3, bias=bias, initial_std=0.3)
+    x = torch.randn(7, 5).double().requires_grad_()
+    state, found = torch.get_rng_state(), []
+    for local in (layer._local, super(BayesLinear, layer)._local):
+        torch.set_rng_state(state)
+        out = local(x)
+        inputs = (x, *layer.parameters())
+        found.append((out, *torch.autograd.grad(out.square().sum(), inputs)))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("extremes", [(), (-torch.inf, 100.0), (-150.0, -60.0, 30.0)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_deviations_of_many_weights_are_the_softplus_of_rho(dtype, extremes):
+    layer = BayesLinear(200, 100, bias=False, dtype=dtype)
+    with torch.no_grad():
+        layer.weight_rho.uniform_(-12, 12)
+        layer.weight_rho[0, : len(extremes)] = torch.tensor(extremes, dtype=dtype)
+        rho = layer.weight_rho.double()
+        floor = torch.finfo(dtype).tiny
+        std = torch.nn.functional.softplus(rho, threshold=700).clamp_min(floor)
+        expected = GaussianPrior().kl_divergence(layer.weight_mean.double(), std)
+    divergence = kl_divergence(layer)
+    precision = 1e-6 if dtype == torch.float32 else 1e-13
+    torch.testing.assert_close(divergence.double(), expected, rtol=precision, atol=0)
+    assert torch.isfinite(torch.autograd.grad(divergence, layer.weight_rho)[0]).all()
 
 
 def test_evaluation_uses_the_mean_weights():
