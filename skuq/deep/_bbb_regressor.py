@@ -6,6 +6,7 @@ from torch import nn
 
 from skuq.deep._bayes_by_backprop import BayesByBackprop
 from skuq.deep._noise import (
+    NoiseRange,
     constant_std,
     likelihood_of,
     mixture,
@@ -103,6 +104,9 @@ class BBBRegressor(RegressorMixin, BayesByBackprop, RegressorMembersMixin):
     Targets are standardised inside; predictions and the bound `elbo_` are in their own
     unit.  The prediction is that of the mixture of the draws: its variance is the mean
     of the variances, the noise, plus the variance of the means, the doubt [1]_.
+
+    A predicted noise is bounded by what the mean weights give to training samples, as
+    that of `HeteroscedasticRegressor` is.
 
     References
     ----------
@@ -215,4 +219,8 @@ class BBBRegressor(RegressorMixin, BayesByBackprop, RegressorMembersMixin):
 
     def _member(self, outputs):
         """Mean and variance of one draw."""
-        return self._scale.moments(*outputs)
+        mean, variance = outputs
+        return self._scale.moments(mean, self._noise_range.bounded(variance))
+
+    def _after_training(self, X):
+        self._noise_range = NoiseRange(self, X)

@@ -8,6 +8,7 @@ from torch import nn
 
 from skuq.deep._dropout_draws import dropout_draws
 from skuq.deep._noise import (
+    NoiseRange,
     constant_std,
     likelihood_of,
     mixture,
@@ -94,6 +95,10 @@ class HeteroscedasticRegressor(RegressorMixin, OwnNet, RegressorMembersMixin):
     and the predicted variance s^2; with a constant residual r it is lowest at ``s^2 =
     r^2``.  `beta` is that of [2]_.  Targets are standardised inside.
 
+    A predicted variance is not less than the least, and not more than the largest, that
+    training samples have.  Far from them a network goes on along a line, and the
+    exponential of that is no knowledge; `module_` gives it as it is.
+
     One network has no doubt about itself: its epistemic uncertainty is 0.  Draws of its
     dropout have, and the parts add up: `n_dropout_samples` in place of 0, for networks
     that were trained with dropout.
@@ -175,7 +180,8 @@ class HeteroscedasticRegressor(RegressorMixin, OwnNet, RegressorMembersMixin):
 
     def _prediction(self, out):
         """Mean and variance in the unit of the target, from an output of the module."""
-        return self._scale.moments(*(values.cpu() for values in out))
+        mean, variance = (values.cpu() for values in out)
+        return self._scale.moments(mean, self._noise_range.bounded(variance))
 
     def predict_distribution(self, X):
         """The predicted distribution of the target.
@@ -211,6 +217,9 @@ class HeteroscedasticRegressor(RegressorMixin, OwnNet, RegressorMembersMixin):
         constant = ConstantNoise(self._scale.n_outputs)
         head = constant if self.homoscedastic else LogVarianceHead()
         return nn.Sequential(network, head), loss, y
+
+    def _after_training(self, X):
+        self._noise_range = NoiseRange(self, X)
 
     def _callbacks(self):
         n_epochs = check_count("warmup_epochs", self.warmup_epochs, 0)

@@ -14,6 +14,7 @@ from torch.distributions import (
 )
 
 from skuq._core._checks import check_option
+from skuq.deep._ensemble_nets import as_tensor
 from skuq.deep._own_targets import values_and_scale
 from skuq.deep._training import targets
 from skuq.exceptions import InputError
@@ -49,6 +50,28 @@ def constant_std(module, scale):
             std = np.exp(std / 2) * scale.unit.reshape(-1)
             return float(std[0]) if scale.single else std
     raise AttributeError("noise_std_ exists for a constant noise alone.")
+
+
+class NoiseRange:
+    """The variances of each output that training samples have, as bounds of all others.
+
+    What a network predicts beyond is the exponential of a line that goes on, which no
+    sample has shown.
+    """
+
+    def __init__(self, estimator, X):
+        least, most = [], []
+        for batch in as_tensor(X).split(estimator.batch_size):
+            _, variance = estimator._outputs(estimator.module_, batch)
+            axes = [i for i in range(variance.ndim) if i != 1]
+            least.append(variance.amin(axes, keepdim=True))
+            most.append(variance.amax(axes, keepdim=True))
+        self.least = torch.cat(least).amin(0, keepdim=True)
+        self.most = torch.cat(most).amax(0, keepdim=True)
+
+    def bounded(self, variance):
+        """The nearest variance that training samples have, in the same unit."""
+        return variance.clamp(self.least, self.most)
 
 
 def mixture(distribution, means, variances):

@@ -32,7 +32,8 @@ class OwnNet(BaseEstimator):
     and
 
     - `_built`, which makes the module to train, its loss, and of `y` what that takes;
-    - `_callbacks`, those of the training, if there are any.
+    - `_callbacks`, those of the training, if there are any;
+    - `_after_training`, what is to be learned from a trained network, if anything is.
     """
 
     def fit(self, X, y=None):
@@ -56,6 +57,7 @@ class OwnNet(BaseEstimator):
         with seeded(training_seed, self.device_):
             module, loss, y = self._built(X, y)
             self.net_ = self._net(module, loss).fit(as_tensor(X), as_tensor(y))
+        self._after_training(X)
         return self
 
     def _net(self, module, loss):
@@ -146,6 +148,9 @@ class OwnNet(BaseEstimator):
 
     def _callbacks(self) -> list[Any]:
         return []
+
+    def _after_training(self, X: Any) -> None:
+        """Nothing more to learn."""
 
     def __sklearn_tags__(self):
         """Samples may be images, for a module; labels or values are needed."""

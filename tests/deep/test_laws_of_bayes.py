@@ -81,6 +81,18 @@ def test_five_deviations_away_doubt_rises_and_noise_does_not(models, near):
         assert there.aleatoric.mean() <= here.aleatoric.mean()
 
 
+def test_five_deviations_away_a_predicted_noise_is_one_of_the_data(near):
+    rng = np.random.default_rng(2)
+    X = inputs(250, rng)
+    model = BBBRegressor(noise="predicted", max_epochs=400, random_state=0)
+    model.fit(X, signal(X) + NOISE * (1 + (X[:, 0] > 0)) * rng.normal(size=250))
+    here, there = model.decompose(near), model.decompose(near + 5 * near.std(0))
+    assert gap(there.epistemic, here.epistemic) > 5
+    # No draw says more than the mean weights say at a training row.
+    model.n_samples = 0
+    assert there.aleatoric.max() <= model.decompose(X).aleatoric.max() * (1 + 1e-6)
+
+
 def test_the_noise_is_that_of_the_data(models, near):
     noise = models[-1].decompose(near).aleatoric.mean()
     if isinstance(models[-1], BBBRegressor):

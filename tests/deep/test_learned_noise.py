@@ -132,6 +132,28 @@ def test_several_outputs(rng):
     assert model.score(X, y) > 0.9
 
 
+def test_far_from_the_data_no_noise_is_beyond_what_training_samples_have(rng):
+    X = rng.uniform(size=(500, 1)).astype(np.float32)
+    spread = np.concatenate([0.01 + X, 100 + 900 * X], axis=1)
+    y = 1000 * X + spread * rng.normal(size=(500, 2))
+    model = HeteroscedasticRegressor(max_epochs=60, random_state=0).fit(X, y)
+    with torch.inference_mode():
+        unbounded = {
+            name: model.module_(torch.from_numpy(values))[1].sqrt().numpy() * y.std(0)
+            for name, values in {"near": X, "far": 20 * X + 5}.items()
+        }
+    seen = model.predict(X, return_std=True)[1]
+    np.testing.assert_allclose(seen, unbounded["near"], rtol=1e-5)
+    beyond = unbounded["far"] < seen.min(0) / 10
+    beyond |= unbounded["far"] > 10 * seen.max(0)
+    assert beyond.any(0).all()
+    far = model.predict(20 * X + 5, return_std=True)[1]
+    within = np.clip(unbounded["far"], seen.min(0), seen.max(0))
+    np.testing.assert_allclose(far, within, rtol=1e-5)
+    # Each output has bounds of its own.
+    assert far[:, 0].max() < far[:, 1].min()
+
+
 def test_a_pickle_predicts_the_same_and_seeds_decide(regressor, growing):
     X, y = growing
     other = pickle.loads(pickle.dumps(regressor))
