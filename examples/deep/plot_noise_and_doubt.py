@@ -54,6 +54,6 @@ for name, (_, model, kind) in bands.items():
 # What to remember
 # ----------------
 # Noise cannot be reduced by more data, doubt can.  An ensemble of networks that predict
-# their noise, or ``BBBRegressor(noise="predicted")``, has both.  What a network says
-# far away from its data is no noise that anybody measured.  And independent Gaussians
-# for all weights see little doubt inside the gap.
+# their noise, or ``BBBRegressor(noise="predicted")``, has both.  Far away from the data
+# nobody measured any noise: it stays within what training samples had.  And independent
+# Gaussians for all weights see little doubt inside the gap.
