@@ -17,7 +17,7 @@ Pair = tuple[Tensor, Tensor]  # of means and standard deviations, or for each of
 Saved = Sequence[Tensor]
 
 MODERATE = 80.0  # the exponential of less has an inverse, and both are normal numbers
-MANY = 10_000
+MANY = 10_000  # for fewer numbers the calls cost more than the arithmetic
 SOFTPLUS_BACKWARD = torch.ops.aten.softplus_backward.grad_input
 
 
